@@ -1,0 +1,1 @@
+//! Plain data that engine and desk both speak: machine spec and defaults, commands, events, UI messages.

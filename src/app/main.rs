@@ -1,0 +1,3 @@
+//! Dormer, the app.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What is soldered on a Q35 board.

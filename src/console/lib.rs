@@ -1,0 +1,1 @@
+//! The engine's UI channel seen from outside.

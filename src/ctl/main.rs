@@ -1,0 +1,3 @@
+//! Everything from a terminal.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a device is: traits, buses, PCI, lines, clock, guest RAM, saved state, input routing, the test bench.

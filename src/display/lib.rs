@@ -1,0 +1,1 @@
+//! Screens: scanouts, damage, VGA with Bochs DISPI.

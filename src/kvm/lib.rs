@@ -1,0 +1,1 @@
+//! The only user of kvm-ioctls: virtual machine, vCPUs, memory slots, interrupts.

@@ -1,0 +1,1 @@
+//! The board: assembly, firmware tables, run, pause, reset, save, restore.

@@ -1,0 +1,3 @@
+//! User-mode network helper over libslirp.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Disk controllers: ATA, ATAPI, AHCI.

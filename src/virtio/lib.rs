@@ -1,0 +1,1 @@
+//! Virtio 1.2: PCI transport and devices.

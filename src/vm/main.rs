@@ -1,0 +1,3 @@
+//! One machine in one sandboxed process: sockets, threads, main.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Run, test, demo, test host.
+
+fn main() {}
