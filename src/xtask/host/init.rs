@@ -7,9 +7,9 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Write},
-    os::{
-        fd::AsFd,
-        unix::process::{CommandExt, ExitStatusExt},
+    os::unix::{
+        fs::{PermissionsExt, symlink},
+        process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
     process::{Command, ExitCode, ExitStatus, Stdio},
@@ -95,6 +95,10 @@ fn prepare(request: &Request) -> Result<()> {
         fs::create_dir_all(at)?;
         mount(kind, at, kind, none, options).with_context(|| format!("cannot mount {at}"))?;
     }
+    // Links that udev makes elsewhere.
+    for (link, to) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+        symlink(to, Path::new("/dev").join(link))?;
+    }
     for (tag, at) in &request.writable {
         fs::create_dir_all(at)?;
         // No caching but for mmap: what is written is outside at once, for whoever watches there.
@@ -103,7 +107,7 @@ fn prepare(request: &Request) -> Result<()> {
     }
     let runtime = Path::new("/tmp/xdg");
     fs::create_dir(runtime)?;
-    fs::set_permissions(runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    fs::set_permissions(runtime, fs::Permissions::from_mode(0o700))?;
 
     let limit = Rlimit { current: Some(65_536), maximum: Some(1_048_576) };
     setrlimit(Resource::Nofile, limit)?;
@@ -131,7 +135,17 @@ fn prepare(request: &Request) -> Result<()> {
         let done = Command::new("/sbin/modprobe").arg(module).status();
         ensure!(done.is_ok_and(|status| status.success()), "cannot load kernel module {module}");
     }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while scsi_disks() < request.disks {
+        ensure!(Instant::now() < deadline, "the USB sticks did not appear");
+        thread::sleep(Duration::from_millis(20));
+    }
     Ok(())
+}
+
+fn scsi_disks() -> usize {
+    let disks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    disks.filter(|disk| disk.file_name().as_encoded_bytes().starts_with(b"sd")).count()
 }
 
 /// The command while it runs.
@@ -206,11 +220,11 @@ impl Running {
     fn relay(self, port: &mut File) -> Result<i32> {
         let mut status = None;
         let mut open = 2;
-        let mut deadline = None;
+        let mut deadline: Option<Instant> = None;
         while status.is_none() || open > 0 {
             let patience = match deadline {
                 None => Duration::from_secs(1),
-                Some(deadline) => Instant::now().min(deadline).max(deadline) - Instant::now().min(deadline),
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
             };
             match self.output.recv_timeout(patience) {
                 Ok(Event::Output(stream, bytes)) => Frame::Output(stream, bytes).write(port)?,
@@ -238,5 +252,4 @@ fn wait_for_hang_up(port: &File, patience: Duration) {
     while !hung_up(port) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(20));
     }
-    let _ = port.as_fd();
 }

@@ -28,6 +28,7 @@ const OWN_FAILURE: u8 = 125;
 
 /// `cargo xtask host`'s options.
 #[derive(Args, Debug, Clone)]
+#[command(args_override_self = true)]
 pub(crate) struct HostArgs {
     /// Time goes by instructions (icount): slower, one processor, repeatable to about 0.1 %, and safe for OVMF guests
     #[arg(long)]
@@ -53,6 +54,9 @@ pub(crate) struct HostArgs {
     /// Do not start again after the one QEMU crash that is known (see `run`)
     #[arg(long)]
     pub(crate) no_retry: bool,
+    /// Say how long it took to come up
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
@@ -70,6 +74,7 @@ impl HostArgs {
             sound: None,
             timeout: 1800,
             no_retry: false,
+            verbose: false,
             command,
         }
     }

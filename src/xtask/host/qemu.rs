@@ -22,7 +22,7 @@ pub(super) struct Wiring<'a> {
 /// What the kernel is told.
 ///
 /// Mitigations are off and checks are short because the processor is emulated; a panic ends QEMU (with `-no-reboot`).
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 loglevel=5 panic=-1 mitigations=off no5lvl random.trust_cpu=on \
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 loglevel=5 panic=-1 mitigations=off random.trust_cpu=on \
      rcupdate.rcu_expedited=1 8250.nr_uarts=1 net.ifnames=0 cryptomgr.notests";
 
 /// QEMU for a test host, ready to be started.
@@ -31,7 +31,8 @@ pub(super) fn command(args: &HostArgs, wiring: &Wiring<'_>) -> Command {
     let mut qemu = Command::new("setpriv");
     qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35"]);
-    qemu.args(["-cpu", "max", "-m", &args.memory.to_string()]);
+    // Five-level paging would lengthen every emulated page walk, and few machines have it.
+    qemu.args(["-cpu", "max,la57=off", "-m", &args.memory.to_string()]);
     if args.exact {
         qemu.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1"]);
     } else {
@@ -46,7 +47,7 @@ pub(super) fn command(args: &HostArgs, wiring: &Wiring<'_>) -> Command {
     qemu.args(["-device", "virtio-serial-pci"]);
     qemu.args(["-device", &format!("virtserialport,chardev=port,name={PORT_NAME}")]);
     qemu.args(["-device", "virtio-rng-pci"]);
-    qemu.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
+    qemu.args(["-netdev", "user,id=net,ipv6=off", "-device", "virtio-net-pci,netdev=net,romfile="]);
 
     share(&mut qemu, "root", Path::new("/"), false);
     share(&mut qemu, "run", wiring.run_folder, false);

@@ -93,6 +93,7 @@ fn attempt_run(args: &HostArgs, boot: &Boot, cache: &Path, console: &mut dyn Con
         environment: environment(std::env::vars()),
         writable: writable.iter().map(|(tag, at)| (tag.clone(), at.to_string_lossy().into_owned())).collect(),
         modules: qemu::modules(args),
+        disks: args.usb_stick.len(),
     };
     fs::write(here.path.join("request.json"), serde_json::to_vec(&request)?)?;
 
@@ -109,7 +110,7 @@ fn attempt_run(args: &HostArgs, boot: &Boot, cache: &Path, console: &mut dyn Con
     );
     drop(theirs);
 
-    let outcome = match relay(ours, console, args.timeout())? {
+    let outcome = match relay(ours, console, args)? {
         Some(Outcome::Exit(status)) => {
             // Its folders are synced, there is nothing to wait for but a clean power-off.
             qemu.wait(Duration::from_secs(5));
@@ -126,9 +127,9 @@ fn attempt_run(args: &HostArgs, boot: &Boot, cache: &Path, console: &mut dyn Con
 }
 
 /// Passes output on until the status comes, time is up, or (`None`) QEMU is gone.
-fn relay(mut port: UnixStream, console: &mut dyn Console, timeout: Duration) -> Result<Option<Outcome>> {
-    let deadline = Instant::now() + timeout;
+fn relay(mut port: UnixStream, console: &mut dyn Console, args: &HostArgs) -> Result<Option<Outcome>> {
     let began = Instant::now();
+    let deadline = began + args.timeout();
     let mut buffer = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {
@@ -151,7 +152,7 @@ fn relay(mut port: UnixStream, console: &mut dyn Console, timeout: Duration) -> 
         }
         while let Some(frame) = Frame::take(&mut buffer)? {
             match frame {
-                Frame::Started if std::env::var_os("DORMER_HOST_VERBOSE").is_some() => {
+                Frame::Started if args.verbose => {
                     eprintln!("test host: up after {:.1} s", began.elapsed().as_secs_f32());
                 }
                 Frame::Started => {}

@@ -96,6 +96,8 @@ pub(super) struct Request {
     pub(super) writable: Vec<(String, String)>,
     /// Kernel modules to load from the shared root.
     pub(super) modules: Vec<String>,
+    /// How many SCSI disks (USB sticks) to wait for; they take a second to appear.
+    pub(super) disks: usize,
 }
 
 impl Request {
