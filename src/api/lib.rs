@@ -1,5 +1,16 @@
 //! Plain data that engine and desk both speak: machine spec and defaults, commands, events, UI messages.
 //!
-//! Nothing here opens, reads or sends anything.
+//! Nothing here opens, reads or sends anything. Every type that crosses a process boundary refuses fields it does not know,
+//! and whoever receives one checks it again: an engine does not trust its desk's files, and no desk trusts an engine.
+//!
+//! - [`machine`]: a machine as its owner configures it (`machine.toml`), its limits and all defaults;
+//! - [`spec`]: the same machine as an engine gets it: no path, file descriptors by name;
+//! - [`control`]: the control socket's framing, commands and events (QMP);
+//! - [`ui`]: the UI channel's messages;
+//! - [`input`]: words for keys and pointers.
 
+pub mod control;
 pub mod input;
+pub mod machine;
+pub mod spec;
+pub mod ui;

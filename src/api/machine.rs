@@ -1,0 +1,401 @@
+//! A machine as its owner configures it: the contents of `machine.toml`, with limits and defaults.
+//!
+//! This is the one place where defaults live. What can be checked without looking at the host is checked by
+//! [`Machine::check`], for the app, for `dormerctl` and for files that somebody edited by hand.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A machine's configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Machine {
+    /// Version of this file's shape; [`Machine::FORMAT`] in new ones.
+    pub format: u32,
+    /// Never changes.
+    pub uuid: Uuid,
+    /// What the person calls it.
+    pub name: String,
+    /// The guest's id in osinfo-db (`debian13`), when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+    /// The named board; never changes, so that guests find the same hardware for ever.
+    #[serde(default)]
+    pub board: Board,
+    /// How it starts.
+    #[serde(default)]
+    pub firmware: Firmware,
+    /// Virtual processors.
+    pub processors: u32,
+    /// Memory in MiB.
+    pub memory: u64,
+    /// What the real-time clock shows.
+    #[serde(default)]
+    pub clock: RealTimeClock,
+    /// Disks and CD drives, in boot order.
+    #[serde(default, rename = "drive")]
+    pub drives: Vec<Drive>,
+    /// Network cards.
+    #[serde(default, rename = "network")]
+    pub networks: Vec<Network>,
+    /// Give the guest virtio keyboard and tablet beside PS/2.
+    #[serde(default = "yes")]
+    pub virtio_input: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A board version. Its devices never change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Board {
+    /// Q35 with ICH9, first version.
+    #[default]
+    #[serde(rename = "q35-1")]
+    Q35V1,
+}
+
+/// How a machine starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firmware {
+    /// SeaBIOS: DOS, Windows up to 7, old systems.
+    Bios,
+    /// OVMF with a variable store of the machine's own.
+    #[default]
+    Uefi,
+}
+
+/// What the real-time clock shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RealTimeClock {
+    /// UTC: Linux, BSD.
+    #[default]
+    Utc,
+    /// The host's local time: Windows, DOS.
+    Local,
+}
+
+/// A disk or CD drive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Drive {
+    /// Disk or CD.
+    pub kind: DriveKind,
+    /// Where it is connected.
+    #[serde(default)]
+    pub bus: DriveBus,
+    /// The image; relative to the machine's folder. A CD drive without one is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<PathBuf>,
+    /// The image's format: recorded when it is attached, never guessed when it runs.
+    #[serde(default)]
+    pub format: ImageFormat,
+    /// The guest cannot write.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Eject this medium when the guest's installation has ended (first power-off or reset that finds a bootable disk).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub installer: bool,
+}
+
+/// Disk or CD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriveKind {
+    /// A hard disk.
+    Disk,
+    /// A CD or DVD drive.
+    Cd,
+}
+
+/// What a drive is connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriveBus {
+    /// The board's AHCI controller: works with every system's own driver.
+    #[default]
+    Ahci,
+    /// A virtio-blk function: fast, needs a virtio driver. Disks only.
+    Virtio,
+}
+
+/// An image's format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageFormat {
+    /// Every byte as it stands; ISO images too.
+    #[default]
+    Raw,
+    /// QEMU's qcow2, versions 2 and 3.
+    Qcow2,
+}
+
+/// A network card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Network {
+    /// The card.
+    #[serde(default)]
+    pub model: NetworkModel,
+    /// Its address, as in `52:54:00:12:34:56`.
+    pub mac: MacAddress,
+    /// Ports of the host that lead into the guest.
+    #[serde(default, rename = "forward", skip_serializing_if = "Vec::is_empty")]
+    pub forwards: Vec<Forward>,
+}
+
+/// A network card's model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkModel {
+    /// virtio-net.
+    #[default]
+    Virtio,
+}
+
+/// A port of the host that leads into the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Forward {
+    /// TCP or UDP.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Port on the host's 127.0.0.1.
+    pub host: u16,
+    /// Port in the guest.
+    pub guest: u16,
+}
+
+/// A forward's protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// An Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MacAddress(pub [u8; 6]);
+
+impl MacAddress {
+    /// A locally administered unicast address from random bytes, in the range that virtual machines use.
+    pub fn from_random(bytes: [u8; 3]) -> Self {
+        Self([0x52, 0x54, 0x00, bytes[0], bytes[1], bytes[2]])
+    }
+}
+
+impl std::fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl std::str::FromStr for MacAddress {
+    type Err = Problem;
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let bad = || Problem::Mac(text.to_owned());
+        let mut bytes = [0; 6];
+        let mut parts = text.split(':');
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(bad)?;
+            *byte = u8::from_str_radix(part, 16).map_err(|_| bad())?;
+        }
+        match parts.next() {
+            None if bytes[0] & 1 == 0 => Ok(Self(bytes)),
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl TryFrom<String> for MacAddress {
+    type Error = Problem;
+    fn try_from(text: String) -> Result<Self, Problem> {
+        text.parse()
+    }
+}
+
+impl From<MacAddress> for String {
+    fn from(mac: MacAddress) -> Self {
+        mac.to_string()
+    }
+}
+
+/// What is wrong with a configuration, as a sentence that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Not a name for people and folders.
+    #[error(
+        "“{0}” cannot be a machine's name: use 1 to 80 characters, none of them “/” or a control character, not starting with “.”"
+    )]
+    Name(String),
+    /// Too few or many processors.
+    #[error("a machine can have 1 to {max} processors, not {0}", max = limits::PROCESSORS)]
+    Processors(u32),
+    /// Too little or much memory.
+    #[error("a machine can have {min} MiB to {max} MiB of memory, not {0} MiB", min = limits::MEMORY_MIN, max = limits::MEMORY_MAX)]
+    Memory(u64),
+    /// More drives than places.
+    #[error("a machine can have {max} AHCI and {virtio} virtio drives", max = limits::AHCI_DRIVES, virtio = limits::VIRTIO_DRIVES)]
+    Drives,
+    /// A CD on virtio-blk.
+    #[error("a CD drive can only be connected to AHCI")]
+    CdBus,
+    /// A disk without an image.
+    #[error("disk {0} has no image")]
+    NoImage(usize),
+    /// More cards than places.
+    #[error("a machine can have {max} network cards", max = limits::NETWORKS)]
+    Networks,
+    /// Not an Ethernet address.
+    #[error(
+        "“{0}” is not an Ethernet address for a card: write six pairs of hexadecimal digits, as in 52:54:00:12:34:56"
+    )]
+    Mac(String),
+    /// A file of a later Dormer.
+    #[error("this machine was made by a newer Dormer (format {0}): update Dormer to use it")]
+    Format(u32),
+}
+
+/// What a board holds.
+pub mod limits {
+    /// Processors.
+    pub const PROCESSORS: u32 = 64;
+    /// Least memory in MiB.
+    pub const MEMORY_MIN: u64 = 16;
+    /// Most memory in MiB (1 TiB).
+    pub const MEMORY_MAX: u64 = 1 << 20;
+    /// Ports of the AHCI controller.
+    pub const AHCI_DRIVES: usize = 6;
+    /// Slots for virtio-blk.
+    pub const VIRTIO_DRIVES: usize = 8;
+    /// Slots for network cards.
+    pub const NETWORKS: usize = 4;
+    /// Characters of a machine's name.
+    pub const NAME: usize = 80;
+}
+
+/// Is this a name for people and folders?
+pub fn check_name(name: &str) -> Result<(), Problem> {
+    let length = name.chars().count();
+    let good = (1..=limits::NAME).contains(&length)
+        && !name.starts_with('.')
+        && name.trim() == name
+        && !name.chars().any(|c| c == '/' || c.is_control());
+    good.then_some(()).ok_or_else(|| Problem::Name(name.to_owned()))
+}
+
+impl Machine {
+    /// The newest file format.
+    pub const FORMAT: u32 = 1;
+
+    /// Everything that can be said without looking at the host.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.format > Self::FORMAT {
+            return Err(Problem::Format(self.format));
+        }
+        check_name(&self.name)?;
+        if !(1..=limits::PROCESSORS).contains(&self.processors) {
+            return Err(Problem::Processors(self.processors));
+        }
+        if !(limits::MEMORY_MIN..=limits::MEMORY_MAX).contains(&self.memory) {
+            return Err(Problem::Memory(self.memory));
+        }
+        for (number, drive) in self.drives.iter().enumerate() {
+            match drive.kind {
+                DriveKind::Cd if drive.bus != DriveBus::Ahci => return Err(Problem::CdBus),
+                DriveKind::Disk if drive.image.is_none() => return Err(Problem::NoImage(number)),
+                _ => {}
+            }
+        }
+        let on = |bus| self.drives.iter().filter(|drive| drive.bus == bus).count();
+        if on(DriveBus::Ahci) > limits::AHCI_DRIVES || on(DriveBus::Virtio) > limits::VIRTIO_DRIVES {
+            return Err(Problem::Drives);
+        }
+        if self.networks.len() > limits::NETWORKS {
+            return Err(Problem::Networks);
+        }
+        Ok(())
+    }
+}
+
+/// Which devices a guest gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// What works without a driver disk.
+    Windows,
+    /// virtio.
+    Linux,
+    /// BIOS, VGA and PS/2.
+    Legacy,
+}
+
+/// What the host has to give, for defaults.
+#[derive(Clone, Copy, Debug)]
+pub struct Host {
+    /// Processors online.
+    pub processors: u32,
+    /// Memory in MiB.
+    pub memory: u64,
+}
+
+/// What a guest wants, from osinfo-db where known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Recommended (else minimum) processors.
+    pub processors: Option<u32>,
+    /// Recommended (else minimum) memory in MiB.
+    pub memory: Option<u64>,
+    /// Recommended (else minimum) disk in GiB.
+    pub disk: Option<u64>,
+}
+
+/// Sizes for a new machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Virtual processors.
+    pub processors: u32,
+    /// Memory in MiB.
+    pub memory: u64,
+    /// Disk in GiB.
+    pub disk: u64,
+}
+
+impl Sizes {
+    /// What a new machine gets: what the guest recommends or a good size for the profile, never more than half of the host's
+    /// processors and memory.
+    pub fn for_guest(profile: Profile, wants: Wants, host: Host) -> Self {
+        let (processors, memory, disk) = match profile {
+            Profile::Windows => (4, 8192, 64),
+            Profile::Linux => (4, 4096, 25),
+            Profile::Legacy => (1, 256, 4),
+        };
+        let most_memory = (host.memory / 2).max(512);
+        Self {
+            processors: wants
+                .processors
+                .unwrap_or(0)
+                .max(processors)
+                .min((host.processors / 2).max(1))
+                .min(limits::PROCESSORS),
+            memory: wants.memory.unwrap_or(0).max(memory).min(most_memory) / 128 * 128,
+            disk: wants.disk.unwrap_or(0).max(disk),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_test.rs"]
+mod tests;
