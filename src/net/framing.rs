@@ -1,0 +1,236 @@
+//! Frames on a stream socket, as QEMU's `-netdev stream`, passt and gvproxy speak it: a 4-byte big-endian length, then that
+//! many bytes of frame.
+//!
+//! Both directions are bounded: [`Inbox`] holds a fixed buffer, [`Outbox`] refuses what does not fit. Neither ever blocks.
+//! After a [`BadFrame`] the stream has lost its step and cannot be used again.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+/// The shortest frame taken, in bytes: an Ethernet header.
+pub const MIN_FRAME: usize = 14;
+/// The longest frame taken, in bytes: the largest IP packet, an Ethernet header, and a VLAN tag.
+pub const MAX_FRAME: usize = 65_535 + 14 + 4;
+
+/// Bytes of a frame's length field.
+const LENGTH: usize = 4;
+/// Room for the longest frame and, when frames are of usual size, for many of them per system call.
+const INBOX: usize = 128 * 1024;
+
+/// What came cannot be a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {length} bytes was announced; frames have {MIN_FRAME} to {MAX_FRAME}")]
+pub struct BadFrame {
+    /// The length that was announced.
+    pub length: u32,
+}
+
+/// What one read from the stream brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// At least one byte.
+    Some,
+    /// Nothing now, or no room to read into.
+    Nothing,
+    /// The other end is closed.
+    Closed,
+}
+
+/// Frames coming in: bytes read and not yet consumed.
+pub struct Inbox {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { buffer: vec![0; INBOX].into(), start: 0, end: 0 }
+    }
+}
+
+impl Inbox {
+    /// Reads once, without blocking, as much as there is and fits.
+    pub fn read_from(&mut self, stream: impl AsFd) -> io::Result<Read> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            return Ok(Read::Nothing);
+        }
+        match recv(stream, &mut self.buffer[self.end..], RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Ok(Read::Closed),
+            Ok((read, _)) => {
+                self.end += read;
+                Ok(Read::Some)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Read::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The oldest frame, when it is here in full. It stays until [`Self::consume`].
+    pub fn frame(&self) -> Result<Option<&[u8]>, BadFrame> {
+        let bytes = &self.buffer[self.start..self.end];
+        let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else { return Ok(None) };
+        let length = u32::from_be_bytes(*length);
+        if !(MIN_FRAME..=MAX_FRAME).contains(&(length as usize)) {
+            return Err(BadFrame { length });
+        }
+        Ok(rest.get(..length as usize))
+    }
+
+    /// Drops the frame that [`Self::frame`] shows; nothing happens when it shows none.
+    pub fn consume(&mut self) {
+        if let Ok(Some(frame)) = self.frame() {
+            self.start += LENGTH + frame.len();
+        }
+    }
+}
+
+/// Frames going out: bytes queued and not yet written.
+#[derive(Debug)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    written: usize,
+    limit: usize,
+}
+
+impl Outbox {
+    /// An empty queue of at most `limit` bytes, lengths included.
+    pub fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), written: 0, limit }
+    }
+
+    /// Whether everything is written.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Queues a frame given in pieces. False, and nothing is queued, when there is no room or the frame's size is none.
+    pub fn push(&mut self, pieces: &[&[u8]]) -> bool {
+        let length = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
+        if !(MIN_FRAME..=MAX_FRAME).contains(&length) || self.bytes.len() + LENGTH + length > self.limit {
+            return false;
+        }
+        self.bytes.extend((length as u32).to_be_bytes());
+        for piece in pieces {
+            self.bytes.extend_from_slice(piece);
+        }
+        true
+    }
+
+    /// The frames of a queue of which nothing was written yet.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.bytes[..];
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<LENGTH>()?;
+            let (frame, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            rest = after;
+            Some(frame)
+        })
+    }
+
+    /// Forgets what is not written.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.written = 0;
+    }
+
+    /// Writes once, without blocking, as much as the stream takes.
+    pub fn write_to(&mut self, stream: impl AsFd) -> io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        match send(stream, &self.bytes[self.written..], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(written) => self.written += written,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if self.written == self.bytes.len() {
+            self.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let mut outbox = Outbox::new(1 << 20);
+        let frames = [vec![1; MIN_FRAME], vec![2; MAX_FRAME], vec![3; 1514]];
+        for frame in &frames {
+            let (head, tail) = frame.split_at(5);
+            assert!(outbox.push(&[head, &[], tail]));
+        }
+        let bytes = outbox.bytes.clone();
+        let mut inbox = Inbox::default();
+        let mut got = Vec::new();
+        for piece in bytes.chunks(1001) {
+            near.write_all(piece).unwrap();
+            assert_eq!(inbox.read_from(&far).unwrap(), Read::Some);
+            while let Some(frame) = inbox.frame().unwrap() {
+                got.push(frame.to_vec());
+                inbox.consume();
+            }
+        }
+        assert_eq!(got, frames);
+        assert_eq!(inbox.read_from(&far).unwrap(), Read::Nothing);
+        drop(near);
+        assert_eq!(inbox.read_from(&far).unwrap(), Read::Closed);
+    }
+
+    #[test]
+    fn impossible_lengths_are_refused_on_both_sides() {
+        for length in [0, MIN_FRAME as u32 - 1, MAX_FRAME as u32 + 1, u32::MAX] {
+            let (mut near, far) = UnixStream::pair().unwrap();
+            near.write_all(&length.to_be_bytes()).unwrap();
+            let mut inbox = Inbox::default();
+            inbox.read_from(&far).unwrap();
+            assert_eq!(inbox.frame(), Err(BadFrame { length }));
+            inbox.consume();
+            assert_eq!(inbox.frame(), Err(BadFrame { length }));
+        }
+        let mut outbox = Outbox::new(1 << 20);
+        assert!(!outbox.push(&[&[0; MIN_FRAME - 1]]));
+        assert!(!outbox.push(&[&[0; MAX_FRAME], &[0]]));
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn an_outbox_is_bounded_and_survives_a_slow_reader() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let mut outbox = Outbox::new(4 << 20);
+        let mut pushed = 0;
+        while outbox.push(&[&[pushed as u8; 1514]]) {
+            pushed += 1;
+        }
+        assert_eq!(pushed, (4 << 20) / 1518);
+        let (mut inbox, mut got) = (Inbox::default(), 0);
+        while got < pushed {
+            outbox.write_to(&near).unwrap();
+            assert_eq!(inbox.read_from(&far).unwrap(), Read::Some);
+            while let Some(frame) = inbox.frame().unwrap() {
+                assert_eq!(frame, [got as u8; 1514]);
+                inbox.consume();
+                got += 1;
+            }
+        }
+        assert!(outbox.is_empty());
+        drop(far);
+        assert!(outbox.push(&[&[0; 60]]));
+        assert!(outbox.write_to(&near).is_err());
+    }
+}

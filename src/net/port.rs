@@ -1,0 +1,417 @@
+//! The jack on a NIC's back, and the thread that moves frames between it and the cable.
+//!
+//! Contract with the device, which stands behind its own mutex:
+//! - [`Port::send`] and [`Port::resume`] may be called under that mutex; they never block and never call back;
+//! - the port's thread calls the [`FrameSink`] under that mutex, holding no lock of its own;
+//! - a sink without room answers false: the frame is kept and nothing more is read (the other end feels it as a full
+//!   socket) until the device, having got room under its mutex, calls [`Port::resume`].
+//!
+//! Contract with the machine's owner: a new port is stopped, like a timer queue, and calls the sink only between
+//! [`Port::set_running`] true and false; after the latter returned, guest RAM and device stand still.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::io::Errno;
+
+use crate::BadFrame;
+use crate::framing::{Inbox, Outbox, Read};
+
+/// Bytes of frames that wait for the cable. As much again may be on its way into it.
+const QUEUE: usize = 1 << 20;
+
+/// A NIC's receiving side. All calls come from the port's thread under the device's mutex.
+pub trait FrameSink: Send {
+    /// Takes one frame. False: no room now, keep it; the device calls [`Port::resume`] when it has room. A frame that the
+    /// device would never take (too long, filtered out, receiver off) is dropped by it with true.
+    fn receive(&mut self, frame: &[u8]) -> bool;
+
+    /// The frames of one burst are all in; called under the same hold of the mutex as they were. The place for one
+    /// interrupt for all of them.
+    fn burst_done(&mut self) {}
+
+    /// The link came up or went down. After a restore the device asks [`Port::link_up`] instead.
+    fn link_changed(&mut self, up: bool) {
+        let _ = up;
+    }
+}
+
+/// Why a cable is dead.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkLost {
+    /// The other end closed the stream.
+    #[error("the network back end is gone")]
+    Closed,
+    /// The stream failed.
+    #[error("the network back end cannot be reached: {0}")]
+    Failed(#[from] io::Error),
+    /// The other end does not speak the framing.
+    #[error("the network back end sends nonsense: {0}")]
+    Nonsense(#[from] BadFrame),
+}
+
+/// What went through a port since it was made, in frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// From the guest, queued for the cable.
+    pub sent: u64,
+    /// From the guest, dropped: no cable, queue full, or no frame by its size.
+    pub dropped: u64,
+    /// To the guest, taken by the device.
+    pub received: u64,
+}
+
+/// What [`Port::plug`] and [`Port::unplug`] ask of the thread.
+enum Change {
+    Plug(UnixStream),
+    Unplug,
+}
+
+#[derive(Default)]
+struct Orders {
+    closed: bool,
+    change: Option<Change>,
+    sink: Option<Weak<Mutex<dyn FrameSink>>>,
+}
+
+pub(crate) struct Shared {
+    orders: Mutex<Orders>,
+    outgoing: Mutex<Outbox>,
+    /// Readable when the thread has something to look at.
+    wake: OwnedFd,
+    running: AtomicBool,
+    link_up: AtomicBool,
+    /// Set under the sink's mutex when the sink had no room, so that a device with new room cannot miss it.
+    held: AtomicBool,
+    sent: AtomicU64,
+    dropped: AtomicU64,
+    received: AtomicU64,
+}
+
+/// A panic elsewhere leaves these locks' contents whole: every change to them is one assignment.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            orders: Mutex::default(),
+            outgoing: Mutex::new(Outbox::new(QUEUE)),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            running: AtomicBool::new(false),
+            link_up: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        })
+    }
+
+    fn wake(&self) {
+        // Fails only when the counter is full, and then the thread is about to look anyway.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn sink(&self) -> Option<Weak<Mutex<dyn FrameSink>>> {
+        lock(&self.orders).sink.clone()
+    }
+
+    pub(crate) fn set_link(&self, up: bool) {
+        self.link_up.store(up, SeqCst);
+    }
+
+    pub(crate) fn take_outgoing(&self, empty: &mut Outbox) {
+        std::mem::swap(&mut *lock(&self.outgoing), empty);
+    }
+
+    pub(crate) fn fresh_outbox() -> Outbox {
+        Outbox::new(QUEUE)
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(SeqCst)
+    }
+
+    /// Runs `call` on the sink under its mutex, unless the port is stopped or the device gone or not yet connected.
+    pub(crate) fn with_sink<R>(&self, call: impl FnOnce(&mut dyn FrameSink) -> R) -> Option<R> {
+        let sink = self.sink()?.upgrade()?;
+        let mut sink = lock(&sink);
+        // Looked at under the mutex, so that stopping is settled once the mutex was free once.
+        self.running.load(SeqCst).then(|| call(&mut *sink))
+    }
+
+    /// Offers a frame to the sink that `with_sink` gave.
+    pub(crate) fn offer(&self, sink: &mut dyn FrameSink, frame: &[u8]) -> bool {
+        let taken = sink.receive(frame);
+        if taken {
+            self.received.fetch_add(1, SeqCst);
+        } else {
+            self.held.store(true, SeqCst);
+        }
+        taken
+    }
+}
+
+/// A NIC's connection to its network. Dropping it ends its thread and waits for it; it must not be dropped under the mutex
+/// of the device it is connected to.
+pub struct Port {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Port {
+    /// A port with no cable, stopped. `lost` hears, on the port's thread, once of each cable that died by itself.
+    pub fn new(lost: impl FnMut(LinkLost) + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new()?);
+        let mover = Mover {
+            shared: Arc::clone(&shared),
+            cable: None,
+            inbox: Inbox::default(),
+            outbox: Shared::fresh_outbox(),
+            told: false,
+            lost: Box::new(lost),
+        };
+        let thread = std::thread::Builder::new().name("net".into()).spawn(move || mover.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// A port without thread, for [`crate::bench`].
+    pub(crate) fn on_bench(shared: Arc<Shared>) -> Self {
+        Self { shared, thread: None }
+    }
+
+    /// Plugs a cable in, in place of the one that may be there: a stream socket that speaks [`crate::framing`].
+    pub fn plug(&self, cable: UnixStream) {
+        self.order(|orders| orders.change = Some(Change::Plug(cable)));
+    }
+
+    /// Takes the cable out. Nobody hears of it but the device.
+    pub fn unplug(&self) {
+        self.order(|orders| orders.change = Some(Change::Unplug));
+    }
+
+    /// Names the device that takes the frames. Until then they wait.
+    pub fn connect(&self, sink: Weak<Mutex<dyn FrameSink>>) {
+        self.order(|orders| orders.sink = Some(sink));
+    }
+
+    /// Queues a frame, given in pieces that follow each other, for the cable. Without a cable, when the queue is full (1 MiB),
+    /// or when it is no frame by its size, the frame is dropped and counted.
+    pub fn send(&self, pieces: &[&[u8]]) {
+        if self.link_up() {
+            let mut outgoing = lock(&self.shared.outgoing);
+            // The thread takes the whole queue whenever it wrote the last one, so only the first frame needs a wake.
+            let first = outgoing.is_empty();
+            if outgoing.push(pieces) {
+                drop(outgoing);
+                self.shared.sent.fetch_add(1, SeqCst);
+                if first {
+                    self.shared.wake();
+                }
+                return;
+            }
+        }
+        self.shared.dropped.fetch_add(1, SeqCst);
+    }
+
+    /// The sink has room again. Cheap when no frame is held, so it may be called whenever the guest adds buffers.
+    pub fn resume(&self) {
+        if self.shared.held.swap(false, SeqCst) {
+            self.shared.wake();
+        }
+    }
+
+    /// Whether a cable is in and alive.
+    pub fn link_up(&self) -> bool {
+        self.shared.link_up.load(SeqCst)
+    }
+
+    /// What went through so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            sent: self.shared.sent.load(SeqCst),
+            dropped: self.shared.dropped.load(SeqCst),
+            received: self.shared.received.load(SeqCst),
+        }
+    }
+
+    /// Lets frames through to the sink, or holds them back while the machine is paused. On return from `false` no call of the
+    /// sink is under way, nor will one start. Called by the machine's owner, not under the device's mutex.
+    pub fn set_running(&self, running: bool) {
+        self.shared.running.store(running, SeqCst);
+        if !running && let Some(sink) = self.shared.sink().and_then(|sink| sink.upgrade()) {
+            drop(lock(&sink));
+        }
+        self.shared.wake();
+    }
+
+    fn order(&self, give: impl FnOnce(&mut Orders)) {
+        give(&mut lock(&self.shared.orders));
+        self.shared.wake();
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.order(|orders| orders.closed = true);
+        let Some(thread) = self.thread.take() else { return };
+        // The thread itself may hold the last reference to the device, and so to this port, while it delivers.
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's side.
+struct Mover {
+    shared: Arc<Shared>,
+    cable: Option<UnixStream>,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// The link state that the sink was told last.
+    told: bool,
+    lost: Box<dyn FnMut(LinkLost) + Send>,
+}
+
+impl Mover {
+    fn run(mut self) {
+        loop {
+            let ready = self.wait();
+            if !self.obey() {
+                return;
+            }
+            if let Err(lost) = self.step(ready) {
+                tracing::warn!("network link down: {lost}");
+                self.take_cable(None);
+                (self.lost)(lost);
+            }
+            self.tell_link();
+        }
+    }
+
+    /// Sleeps until there is something to do; returns what the cable is ready for.
+    fn wait(&self) -> PollFlags {
+        let mut wanted = PollFlags::empty();
+        if self.may_deliver() {
+            wanted |= PollFlags::IN;
+        }
+        if !self.outbox.is_empty() {
+            wanted |= PollFlags::OUT;
+        }
+        let mut fds = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
+        fds.extend(self.cable.as_ref().map(|cable| PollFd::new(cable, wanted)));
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => tracing::error!("polling a network port: {error}"),
+        }
+        let woken = !fds[0].revents().is_empty();
+        let ready = fds.get(1).map_or(PollFlags::empty(), PollFd::revents);
+        if woken {
+            let _ = rustix::io::read(&self.shared.wake, &mut [0_u8; 8]);
+        }
+        ready
+    }
+
+    /// Whether frames may go to the sink now.
+    fn may_deliver(&self) -> bool {
+        let sink_lives = || self.shared.sink().is_some_and(|sink| sink.strong_count() > 0);
+        self.shared.running.load(SeqCst) && !self.shared.is_held() && sink_lives()
+    }
+
+    /// Does what the port's owner asked meanwhile; false when the port is gone.
+    fn obey(&mut self) -> bool {
+        let change = {
+            let mut orders = lock(&self.shared.orders);
+            if orders.closed {
+                return false;
+            }
+            orders.change.take()
+        };
+        match change {
+            Some(Change::Plug(cable)) => self.take_cable(Some(cable)),
+            Some(Change::Unplug) => self.take_cable(None),
+            None => {}
+        }
+        true
+    }
+
+    /// Replaces the cable; what was on its way through the old one is lost, as on a wire.
+    fn take_cable(&mut self, cable: Option<UnixStream>) {
+        self.shared.set_link(cable.is_some());
+        self.cable = cable;
+        self.inbox = Inbox::default();
+        self.outbox.clear();
+        lock(&self.shared.outgoing).clear();
+    }
+
+    /// Moves frames both ways, as far as it goes without waiting.
+    fn step(&mut self, ready: PollFlags) -> Result<(), LinkLost> {
+        let Some(cable) = &self.cable else { return Ok(()) };
+        loop {
+            if self.outbox.is_empty() {
+                self.shared.take_outgoing(&mut self.outbox);
+            }
+            if self.outbox.is_empty() {
+                break;
+            }
+            self.outbox.write_to(cable)?;
+            if !self.outbox.is_empty() {
+                break;
+            }
+        }
+        // What was left in the inbox while the sink had no room goes first, and may be all that there is.
+        self.deliver()?;
+        let Some(cable) = &self.cable else { return Ok(()) };
+        let gone = ready.intersects(PollFlags::HUP | PollFlags::ERR);
+        if !gone && !ready.contains(PollFlags::IN) {
+            return Ok(());
+        }
+        if !self.may_deliver() {
+            // Nobody reads, so a hang-up would wake this thread again and again.
+            return if gone { Err(LinkLost::Closed) } else { Ok(()) };
+        }
+        match self.inbox.read_from(cable)? {
+            Read::Closed => Err(LinkLost::Closed),
+            Read::Some => Ok(self.deliver()?),
+            Read::Nothing => Ok(()),
+        }
+    }
+
+    /// Gives the sink the frames of the inbox until one stays.
+    fn deliver(&mut self) -> Result<(), BadFrame> {
+        if !self.may_deliver() || self.inbox.frame()?.is_none() {
+            return Ok(());
+        }
+        let Self { shared, inbox, .. } = self;
+        shared
+            .with_sink(|sink| {
+                while let Some(frame) = inbox.frame()? {
+                    if !shared.offer(sink, frame) {
+                        break;
+                    }
+                    inbox.consume();
+                }
+                sink.burst_done();
+                Ok(())
+            })
+            .unwrap_or(Ok(()))
+    }
+
+    /// Lets the device know of a link that changed.
+    fn tell_link(&mut self) {
+        let up = self.cable.is_some();
+        if up != self.told && self.shared.with_sink(|sink| sink.link_changed(up)).is_some() {
+            self.told = up;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "port_test.rs"]
+mod tests;
