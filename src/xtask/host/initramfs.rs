@@ -42,8 +42,7 @@ pub(super) struct Boot {
 
 /// Finds the newest Debian kernel and makes, or finds, its initramfs in `cache`.
 pub(super) fn prepare(cache: &Path) -> Result<Boot> {
-    let version = newest_kernel(Path::new("/boot"), Path::new("/lib/modules"))
-        .context("no kernel for the test host in /boot: install linux-image-amd64")?;
+    let version = kernel_version().context("no kernel for the test host in /boot: install linux-image-amd64")?;
     let kernel = Path::new("/boot").join(format!("vmlinuz-{version}"));
     let busybox = static_busybox()?;
     let modules = module_files(&version)?;
@@ -68,6 +67,11 @@ pub(super) fn prepare(cache: &Path) -> Result<Boot> {
         fs::rename(&partial, &initramfs)?;
     }
     Ok(Boot { kernel, initramfs })
+}
+
+/// The version of the kernel that test hosts boot, if there is one.
+pub(super) fn kernel_version() -> Option<String> {
+    newest_kernel(Path::new("/boot"), Path::new("/lib/modules"))
 }
 
 /// The highest kernel version that has an image in `boot` and the 9p module in `modules`.

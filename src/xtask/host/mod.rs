@@ -103,6 +103,11 @@ pub(crate) fn where_engines_run() -> Engines {
     if opens && has_virtualization(&cpuinfo) { Engines::Here } else { Engines::TestHost }
 }
 
+/// Whether a kernel for the test host is installed.
+pub(crate) fn has_kernel() -> bool {
+    initramfs::kernel_version().is_some()
+}
+
 fn has_virtualization(cpuinfo: &str) -> bool {
     cpuinfo
         .lines()
@@ -129,8 +134,8 @@ impl Console for Terminal {
 }
 
 /// `cargo xtask host`.
-pub(crate) fn main(args: HostArgs) -> ExitCode {
-    match run(&args, &mut Terminal) {
+pub(crate) fn main(args: &HostArgs) -> ExitCode {
+    match run(args, &mut Terminal) {
         Ok(status) => ExitCode::from(u8::try_from(status & 0xff).unwrap_or(OWN_FAILURE)),
         Err(error) => {
             eprintln!("error: test host: {error:#}");

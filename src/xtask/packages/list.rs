@@ -1,0 +1,122 @@
+//! The list of packages: what for, and on Debian 12 from which release.
+
+/// What a package is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To build everything.
+    Build,
+    /// To run machines.
+    Run,
+    /// To emulate a PC with KVM where this machine has none.
+    TestHost,
+    /// What the tests boot, and look at results with.
+    Media,
+    /// To test the app without a display.
+    Desktop,
+}
+
+impl Purpose {
+    /// Every purpose there is.
+    pub(crate) fn all() -> [Self; 5] {
+        [Self::Build, Self::Run, Self::TestHost, Self::Media, Self::Desktop]
+    }
+}
+
+/// Which release a package is taken from on Debian 12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Debian 12's own.
+    Own,
+    /// Debian 13's, because Debian 12's is too old or does not fit what else comes from there.
+    Trixie,
+}
+
+/// A package that is needed.
+pub(super) struct Package {
+    pub(super) name: &'static str,
+    pub(super) purpose: Purpose,
+    pub(super) from: Origin,
+    pub(super) at_least: Option<&'static str>,
+}
+
+/// The test host's kernel.
+pub(super) const KERNEL: &str = "linux-image-amd64";
+
+const fn own(purpose: Purpose, name: &'static str) -> Package {
+    Package { name, purpose, from: Origin::Own, at_least: None }
+}
+
+const fn trixie(purpose: Purpose, name: &'static str) -> Package {
+    Package { name, purpose, from: Origin::Trixie, at_least: None }
+}
+
+const fn at_least(version: &'static str, package: Package) -> Package {
+    Package { at_least: Some(version), ..package }
+}
+
+use Purpose::{Build, Desktop, Media, Run, TestHost};
+
+/// Everything, in groups.
+pub(super) const PACKAGES: &[Package] = &[
+    own(Build, "gcc"),
+    trixie(Build, "libc6-dev"),
+    trixie(Build, "pkgconf"),
+    at_least("4.18", trixie(Build, "libgtk-4-dev")),
+    at_least("1.7", trixie(Build, "libadwaita-1-dev")),
+    // By name, or Debian 12's stays, which has no bzip2.pc for cairo.
+    at_least("1.0.8-6", trixie(Build, "libbz2-dev")),
+    trixie(Build, "libasound2-dev"),
+    trixie(Build, "libslirp-dev"),
+    trixie(Run, "seabios"),
+    trixie(Run, "ovmf"),
+    trixie(Run, "ipxe-qemu"),
+    // winit opens it by name on X11.
+    own(Run, "libxkbcommon-x11-0"),
+    own(Run, "osinfo-db"),
+    trixie(TestHost, "qemu-system-x86"),
+    own(TestHost, KERNEL),
+    own(TestHost, "busybox-static"),
+    own(TestHost, "kmod"),
+    own(TestHost, "xz-utils"),
+    own(Media, "memtest86+"),
+    own(Media, "grub-rescue-pc"),
+    own(Media, "ipxe"),
+    trixie(Media, "debian-installer-13-netboot-amd64"),
+    own(Media, "grub-pc-bin"),
+    own(Media, "grub-efi-amd64-bin"),
+    own(Media, "grub-common"),
+    own(Media, "xorriso"),
+    own(Media, "mtools"),
+    own(Media, "mmdebstrap"),
+    own(Media, "squashfs-tools"),
+    own(Media, "acpica-tools"),
+    own(Media, "tesseract-ocr"),
+    trixie(Media, "qemu-utils"),
+    own(Desktop, "xvfb"),
+    own(Desktop, "xdotool"),
+    own(Desktop, "imagemagick"),
+    own(Desktop, "at-spi2-core"),
+    own(Desktop, "dbus"),
+    own(Desktop, "adwaita-icon-theme"),
+    own(Desktop, "librsvg2-common"),
+    own(Desktop, "fonts-cantarell"),
+    own(Desktop, "fonts-dejavu-core"),
+    trixie(Desktop, "libgl1-mesa-dri"),
+    trixie(Desktop, "mesa-vulkan-drivers"),
+    own(Desktop, "python3-gi"),
+    own(Desktop, "gir1.2-atspi-2.0"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_package_twice() {
+        let mut names: Vec<_> = PACKAGES.iter().map(|package| package.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,167 @@
+//! `cargo xtask test`: installs what is missing, then formatting, lints, unit tests, documentation tests and the
+//! end-to-end tests, and one closing line: `N passed, N failed, N skipped`.
+//!
+//! Which test runs where:
+//! - tests of the crates that use KVM ([`ON_KVM`]), and those in `tests/e2e/`, run where engines run: on this
+//!   machine's KVM, or each executable in a test host of its own;
+//! - all others run here.
+//!
+//! What an end-to-end test may rely on: working directory and `CARGO_MANIFEST_DIR` are its package's folder;
+//! `DORMER_BIN_DIR` has the built programs; `DORMER_TEST_OUT` is a writable folder that stays (`target/test-out`);
+//! `DORMER_TEST_FULL` is `1` or empty; `DORMER_TEST_HOST` is set in a test host, where it is root and every other
+//! folder forgets what is written to it. It runs one test at a time. What it wants of the test host stands in
+//! `tests/Cargo.toml` (see [`crate::cargo::Wishes`]). A test that cannot run prints `skipped: REASON` and returns.
+
+pub(crate) mod place;
+pub(crate) mod tally;
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+
+use crate::{
+    cargo::{self, TestExecutable, Wishes, build_tests, cargo},
+    host::{Engines, where_engines_run},
+    packages::{self, Purpose},
+    workspace,
+};
+use place::Run;
+use tally::Tally;
+
+/// The crates whose own tests run guests.
+const ON_KVM: [&str; 3] = ["dormer-kvm", "dormer-machine", "dormer-vm"];
+
+/// `cargo xtask test`'s options.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TestArgs {
+    /// The long tests too
+    #[arg(long)]
+    full: bool,
+    /// Install packages without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Only these test targets (say `boot`) or packages (say `dormer-kvm`), and no other checks
+    #[arg(value_name = "TARGET")]
+    only: Vec<String>,
+}
+
+/// `cargo xtask test`.
+pub(crate) fn main(args: &TestArgs) -> ExitCode {
+    let mut session = Session { args, tally: Tally::default(), failures: Vec::new() };
+    if let Err(error) = session.run() {
+        eprintln!("error: {error:#}");
+        session.tally += Tally::check(false);
+        session.failures.push(format!("{error:#}"));
+    }
+    println!();
+    for failure in &session.failures {
+        println!("FAILED: {failure}");
+    }
+    println!("{}", session.tally);
+    if session.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+struct Session<'a> {
+    args: &'a TestArgs,
+    tally: Tally,
+    failures: Vec<String>,
+}
+
+impl Session<'_> {
+    fn run(&mut self) -> Result<()> {
+        packages::install(&Purpose::all(), self.args.yes)?;
+        let wishes = cargo::wishes()?;
+        if self.args.only.is_empty() {
+            self.check("formatting", &["fmt", "--all", "--check"]);
+            self.check("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
+        }
+        heading("building");
+        let built = cargo().args(["build", "--workspace", "--bins"]).status()?;
+        ensure!(built.success(), "the programs do not build");
+        let mut tests = build_tests(&["--workspace"])?;
+        tests.retain(|test| self.is_wanted(test));
+        ensure!(!tests.is_empty(), "there are no tests of these names");
+        // What is quick to fail comes first.
+        tests.sort_by_key(|test| (test.is_end_to_end(), needs_kvm(test), test.name()));
+        for test in &tests {
+            let wishes = wishes.get(&test.target).filter(|_| test.is_end_to_end()).cloned().unwrap_or_default();
+            self.test(test, &wishes);
+        }
+        if self.args.only.is_empty() {
+            self.documentation()?;
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, test: &TestExecutable) -> bool {
+        let only = &self.args.only;
+        only.is_empty() || only.contains(&test.target) || only.contains(&test.package)
+    }
+
+    /// A cargo command that is right or wrong as a whole.
+    fn check(&mut self, what: &str, arguments: &[&str]) {
+        heading(what);
+        let passed = cargo().args(arguments).status().is_ok_and(|status| status.success());
+        self.count(what, Tally::check(passed));
+    }
+
+    fn test(&mut self, test: &TestExecutable, wishes: &Wishes) {
+        let name = test.name();
+        if wishes.full && !self.args.full && self.args.only.is_empty() {
+            println!("{name}: only in --full");
+            self.tally.skipped += 1;
+            return;
+        }
+        let place = if needs_kvm(test) { where_engines_run() } else { Engines::Here };
+        heading(&match place {
+            Engines::Here => name.clone(),
+            Engines::TestHost => format!("{name} (in the test host)"),
+        });
+        // Guests take all there is, so one at a time, with what happens in sight.
+        let arguments: &[&str] =
+            if test.is_end_to_end() { &["--test-threads=1", "--nocapture"] } else { &["--show-output"] };
+        let output = output_folder();
+        let began = Instant::now();
+        let run = Run { test, arguments, wishes, output: &output, full: self.args.full };
+        let tally = run.run(place).unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            Tally::check(false)
+        });
+        println!("{name}: {tally} in {:.1} s", began.elapsed().as_secs_f32());
+        self.count(&name, tally);
+    }
+
+    fn documentation(&mut self) -> Result<()> {
+        heading("documentation tests");
+        let output = cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]).output()?;
+        let succeeded = output.status.success();
+        if !succeeded {
+            println!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        }
+        let mut reader = tally::Reader::default();
+        reader.feed(&output.stdout);
+        self.count("documentation tests", reader.finish(succeeded));
+        Ok(())
+    }
+
+    fn count(&mut self, what: &str, tally: Tally) {
+        self.tally += tally;
+        if tally.failed > 0 {
+            self.failures.push(what.to_owned());
+        }
+    }
+}
+
+fn needs_kvm(test: &TestExecutable) -> bool {
+    test.is_end_to_end() || ON_KVM.contains(&test.package.as_str())
+}
+
+/// Where tests leave pictures and logs.
+fn output_folder() -> PathBuf {
+    workspace::target_dir().join("test-out")
+}
+
+fn heading(what: &str) {
+    println!("\n=== {what}");
+}
