@@ -1,0 +1,74 @@
+//! Raw images: the disk is the file, byte for byte.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, fallocate, fdatasync};
+use rustix::io::Errno;
+use vm_memory::VolatileSlice;
+
+use crate::image::Image;
+use crate::memory::{read_at, write_at};
+
+/// A raw image. Clones are the same image; each may be used by another thread.
+#[derive(Clone)]
+pub(crate) struct Raw(Arc<File>);
+
+impl Raw {
+    pub(crate) fn new(file: File) -> Self {
+        Self(Arc::new(file))
+    }
+
+    fn write_zeroes(&self, mut at: u64, mut len: u64) -> io::Result<()> {
+        let mut zeroes = vec![0; len.min(1 << 20) as usize];
+        while len > 0 {
+            let now = len.min(zeroes.len() as u64);
+            write_at(self.0.as_fd(), at, &[VolatileSlice::from(&mut zeroes[..now as usize])], false)?;
+            at += now;
+            len -= now;
+        }
+        Ok(())
+    }
+}
+
+impl Image for Raw {
+    fn read(&mut self, at: u64, to: &[VolatileSlice<'_>]) -> io::Result<()> {
+        read_at(self.0.as_fd(), at, to)
+    }
+
+    fn write(&mut self, at: u64, from: &[VolatileSlice<'_>], durable: bool) -> io::Result<()> {
+        write_at(self.0.as_fd(), at, from, durable)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(fdatasync(&*self.0)?)
+    }
+
+    fn discard(&mut self, at: u64, len: u64) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        match fallocate(&*self.0, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, len) {
+            Err(error) if is_unsupported(error) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn zero(&mut self, at: u64, len: u64, unmap: bool) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        let how = if unmap { FallocateFlags::PUNCH_HOLE } else { FallocateFlags::ZERO_RANGE };
+        match fallocate(&*self.0, how | FallocateFlags::KEEP_SIZE, at, len) {
+            Err(error) if is_unsupported(error) => self.write_zeroes(at, len),
+            result => Ok(result?),
+        }
+    }
+}
+
+/// File systems that have no holes say so in several ways.
+fn is_unsupported(error: Errno) -> bool {
+    error == Errno::OPNOTSUPP || error == Errno::NOSYS || error == Errno::NOTTY || error == Errno::NODEV
+}
