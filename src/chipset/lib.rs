@@ -1,11 +1,21 @@
 //! What is soldered on a Q35 board.
 
 mod debugcon;
+mod fw_cfg;
+mod lpc;
+mod mch;
+mod pm;
 mod postcode;
+mod power;
 mod rtc;
 mod sink;
 
 pub use debugcon::Debugcon;
+pub use fw_cfg::{FW_CFG_PORT, FW_CFG_PORTS, FwCfg, FwCfgState, key};
+pub use lpc::{Lpc, LpcDecoder, LpcState, PIRQS, RCBA_SIZE, RootComplexRegisters, RootComplexRegistersState};
+pub use mch::{Mch, MchState, MemoryController, PAM_SEGMENTS, PamAccess, pam_segment};
+pub use pm::{PM_PORTS, PM_TIMER_HZ, Pm, PmState};
 pub use postcode::PostCode;
+pub use power::{PowerControl, PowerRequest, ResetControl, ResetControlState, SystemControl, SystemControlState};
 pub use rtc::{Rtc, RtcState};
 pub use sink::ByteSink;

@@ -22,12 +22,14 @@ pub struct Overlap {
 
 struct Claim<D: ?Sized> {
     range: Range<u64>,
+    /// What the device counts offsets from.
+    origin: u64,
     device: Arc<Mutex<D>>,
 }
 
 impl<D: ?Sized> Clone for Claim<D> {
     fn clone(&self) -> Self {
-        Self { range: self.range.clone(), device: Arc::clone(&self.device) }
+        Self { range: self.range.clone(), origin: self.origin, device: Arc::clone(&self.device) }
     }
 }
 
@@ -49,8 +51,15 @@ impl<D: ?Sized> Default for Bus<D> {
 }
 
 impl<D: ?Sized> Bus<D> {
-    /// Gives `range` to `device`. Empty ranges are refused as overlapping themselves.
+    /// Gives `range` to `device`, which counts offsets from its start. Empty ranges are refused as overlapping themselves.
     pub fn claim(&self, range: Range<u64>, device: Arc<Mutex<D>>) -> Result<(), Overlap> {
+        let origin = range.start;
+        self.claim_from(origin, range, device)
+    }
+
+    /// Gives `range` to `device`, which counts offsets from `origin` (at or below the range): for devices that own several ranges
+    /// of one block.
+    pub fn claim_from(&self, origin: u64, range: Range<u64>, device: Arc<Mutex<D>>) -> Result<(), Overlap> {
         let mut result = Ok(());
         self.claims.rcu(|old| {
             let mut claims = Vec::clone(old);
@@ -61,7 +70,7 @@ impl<D: ?Sized> Bus<D> {
                 _ if range.is_empty() => Err(Overlap { wanted: range.clone(), taken: range.clone() }),
                 Some(taken) => Err(Overlap { wanted: range.clone(), taken: taken.range.clone() }),
                 None => {
-                    claims.insert(at, Claim { range: range.clone(), device: Arc::clone(&device) });
+                    claims.insert(at, Claim { range: range.clone(), origin, device: Arc::clone(&device) });
                     Ok(())
                 }
             };
@@ -84,7 +93,7 @@ impl<D: ?Sized> Bus<D> {
         let claims = self.claims.load();
         let at = claims.partition_point(|c| c.range.start <= address).checked_sub(1)?;
         let claim = &claims[at];
-        (address < claim.range.end).then(|| (Arc::clone(&claim.device), address - claim.range.start))
+        (address < claim.range.end).then(|| (Arc::clone(&claim.device), address.saturating_sub(claim.origin)))
     }
 }
 
