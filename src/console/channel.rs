@@ -58,25 +58,26 @@ impl Channel {
                 Err(error) => return Err(error.into()),
             };
         // Taken out first, so that a message we refuse does not leave its descriptor open.
-        let descriptor = ancillary
+        let mut descriptors: Vec<OwnedFd> = ancillary
             .drain()
             .filter_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
                 _ => None,
             })
             .flatten()
-            .last();
+            .collect();
         if received.flags.contains(ReturnFlags::TRUNC) {
             return Err(Error::Nonsense("too long"));
         }
-        if received.flags.contains(ReturnFlags::CTRUNC) {
+        // The space has some slack, so that two or three can arrive.
+        if received.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > 1 {
             return Err(Error::Nonsense("too many descriptors"));
         }
         if received.bytes == 0 {
             return Err(Error::Closed);
         }
         let message = serde_json::from_slice(&bytes[..received.bytes]).map_err(|_| Error::Nonsense("not a message"))?;
-        Ok(Some((message, descriptor)))
+        Ok(Some((message, descriptors.pop())))
     }
 
     /// Sends a message if the engine has room for it.

@@ -164,7 +164,11 @@ fn hostile_messages() {
     refuses(|engine| engine.send_bytes(br#"{"type":"update","x":-1,"y":0,"width":1,"height":1}"#, &[]));
     refuses(|engine| {
         let memfd = sealed(4096);
-        engine.send_bytes(br#"{"type":"disable"}"#, &[memfd.as_fd(); 3]);
+        engine.send_bytes(br#"{"type":"disable"}"#, &[memfd.as_fd(); 2]);
+    });
+    refuses(|engine| {
+        let memfd = sealed(4096);
+        engine.send_bytes(br#"{"type":"disable"}"#, &[memfd.as_fd(); 8]);
     });
     // A descriptor nobody asked for is closed and forgotten.
     let (engine, mut console) = greeted();
@@ -265,7 +269,7 @@ fn pointers() {
 #[test]
 fn an_engine_that_does_not_read() {
     let (engine, mut console) = greeted();
-    let mut fill = |console: &mut Console| {
+    let fill = |console: &mut Console| {
         for step in 0..3000u32 {
             console.key(30 + (step / 2 % 40) as u16, step % 2 == 0).unwrap();
             if console.has_backlog() {

@@ -107,10 +107,10 @@ impl Picture {
             return Err(Error::Nonsense("a scanout's size"));
         }
         // Sides and offset are bounded, so nothing below overflows 64 bits.
-        if u64::from(stride) < u64::from(width) * 4 || stride % 4 != 0 || stride > MAX_SIDE * 8 {
+        if u64::from(stride) < u64::from(width) * 4 || !stride.is_multiple_of(4) || stride > MAX_SIDE * 8 {
             return Err(Error::Nonsense("a scanout's stride"));
         }
-        if offset % 4 != 0 || offset > MOST_OFFSET {
+        if !offset.is_multiple_of(4) || offset > MOST_OFFSET {
             return Err(Error::Nonsense("a scanout's offset"));
         }
         let (stride, offset) = (stride as usize, offset as usize);
