@@ -20,6 +20,19 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// The programs that make up Dormer: the packages they are built from.
+const PROGRAMS: [&str; 4] = ["dormer-app", "dormer-vm", "dormer-nat", "dormer-ctl"];
+
+/// Builds Dormer's programs; `false` if that failed.
+///
+/// # Errors
+/// Cargo cannot be run.
+pub(crate) fn build_programs(profile: &str) -> Result<bool> {
+    let packages = PROGRAMS.iter().flat_map(|program| ["-p", program]);
+    let built = cargo().args(["build", "--keep-going", "--profile", profile, "--bins"]).args(packages).status();
+    Ok(built.context("cannot run cargo")?.success())
+}
+
 /// A test executable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TestExecutable {
@@ -47,25 +60,32 @@ impl TestExecutable {
     }
 }
 
-/// Builds test executables with `cargo test --no-run` and these arguments, and lists them. Warnings and errors go to
-/// the terminal.
+/// What came out of building tests.
+pub(crate) struct BuiltTests {
+    /// The executables there are now.
+    pub(crate) executables: Vec<TestExecutable>,
+    /// Whether these are all.
+    pub(crate) complete: bool,
+}
+
+/// Builds test executables with `cargo build` and these arguments, `--tests` or others. Warnings and errors go to the terminal; what
+/// does not build does not keep the rest from being built.
 ///
 /// # Errors
-/// The build failed.
-pub(crate) fn build_tests(arguments: &[&str]) -> Result<Vec<TestExecutable>> {
+/// Cargo cannot be run.
+pub(crate) fn build_tests(arguments: &[&str]) -> Result<BuiltTests> {
     let mut cargo = cargo()
-        .args(["test", "--no-run", "--message-format=json-render-diagnostics"])
+        .args(["build", "--keep-going", "--message-format=json-render-diagnostics"])
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot run cargo")?;
     let output = BufReader::new(cargo.stdout.take().context("cargo has no output")?);
-    let mut tests = Vec::new();
+    let mut executables = Vec::new();
     for line in output.lines() {
-        tests.extend(test_executable(&line?));
+        executables.extend(test_executable(&line?));
     }
-    ensure!(cargo.wait()?.success(), "the tests do not build");
-    Ok(tests)
+    Ok(BuiltTests { executables, complete: cargo.wait()?.success() })
 }
 
 /// Reads one message of cargo's (its reference, "JSON messages").

@@ -9,15 +9,12 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::{
-    cargo::{build_tests, cargo, wishes},
+    cargo::{build_programs, build_tests, wishes},
     host::{Engines, where_engines_run},
     packages::{self, Purpose},
     test::place::Run,
     workspace,
 };
-
-/// The programs that make up Dormer: the packages they are built from.
-const PROGRAMS: [&str; 4] = ["dormer-app", "dormer-vm", "dormer-nat", "dormer-ctl"];
 
 /// `cargo xtask run`'s options.
 #[derive(Args, Debug, Clone)]
@@ -69,7 +66,7 @@ fn has_display() -> bool {
 fn run(args: &RunArgs) -> Result<ExitCode> {
     packages::install(&[Purpose::Build, Purpose::Run], args.yes)?;
     let profile = if args.release { "release" } else { "dev" };
-    build(profile)?;
+    ensure!(build_programs(profile)?, "Dormer does not build");
     if where_engines_run() == Engines::TestHost {
         println!("This computer has no KVM that can run systems: Dormer opens, but machines will not start in it.");
     }
@@ -82,22 +79,15 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-fn build(profile: &str) -> Result<()> {
-    let packages = PROGRAMS.iter().flat_map(|program| ["-p", program]);
-    let built = cargo().args(["build", "--profile", profile, "--bins"]).args(packages).status()?;
-    ensure!(built.success(), "Dormer does not build");
-    Ok(())
-}
-
 fn run_demo(args: &DemoArgs) -> Result<ExitCode> {
     packages::install(&Purpose::all(), args.yes)?;
     if !workspace::root().join("tests/e2e/demo.rs").exists() {
         bail!("there is no demo here yet: tests/e2e/demo.rs is missing");
     }
     let wishes = wishes()?.remove("demo").unwrap_or_default();
-    build("dev")?;
+    ensure!(build_programs("dev")?, "Dormer does not build");
     let tests = build_tests(&["-p", "dormer-tests", "--test", "demo"])?;
-    let test = tests.first().context("cargo built no demo")?;
+    let test = tests.executables.first().context("the demo does not build")?;
     let output = workspace::target_dir().join("demo");
     let arguments = ["--test-threads=1", "--nocapture"];
     let run = Run { test, arguments: &arguments, wishes: &wishes, output: &output, full: false };

@@ -17,7 +17,7 @@ pub(crate) mod tally;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
 
 use crate::{
@@ -77,11 +77,25 @@ impl Session<'_> {
             self.check("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
         }
         heading("building");
-        let built = cargo().args(["build", "--workspace", "--bins"]).status()?;
-        ensure!(built.success(), "the programs do not build");
-        let mut tests = build_tests(&["--workspace"])?;
-        tests.retain(|test| self.is_wanted(test));
-        ensure!(!tests.is_empty(), "there are no tests of these names");
+        let everything = self.args.only.is_empty();
+        let (packages, targets): (Vec<_>, Vec<_>) =
+            self.args.only.iter().map(String::as_str).partition(|name| name.starts_with("dormer-"));
+        if (everything || !targets.is_empty()) && !cargo::build_programs("dev")? {
+            self.count("building the programs", Tally::check(false));
+        }
+        let mut tests = Vec::new();
+        if everything {
+            tests.extend(self.built(&["--workspace", "--tests"])?);
+        }
+        if !packages.is_empty() {
+            tests.extend(
+                self.built(&packages.iter().flat_map(|&name| ["-p", name]).chain(["--tests"]).collect::<Vec<_>>())?,
+            );
+        }
+        if !targets.is_empty() {
+            let targets = targets.iter().flat_map(|&name| ["--test", name]);
+            tests.extend(self.built(&["--workspace"].into_iter().chain(targets).collect::<Vec<_>>())?);
+        }
         // What is quick to fail comes first.
         tests.sort_by_key(|test| (test.is_end_to_end(), needs_kvm(test), test.name()));
         for test in &tests {
@@ -94,9 +108,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn is_wanted(&self, test: &TestExecutable) -> bool {
-        let only = &self.args.only;
-        only.is_empty() || only.contains(&test.target) || only.contains(&test.package)
+    /// What builds of the tests; what does not counts as one failure.
+    fn built(&mut self, arguments: &[&str]) -> Result<Vec<TestExecutable>> {
+        let built = build_tests(arguments)?;
+        if !built.complete {
+            self.count("building the tests", Tally::check(false));
+        }
+        Ok(built.executables)
     }
 
     /// A cargo command that is right or wrong as a whole.
