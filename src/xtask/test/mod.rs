@@ -141,7 +141,14 @@ impl Session<'_> {
             if test.is_end_to_end() { &["--test-threads=1", "--nocapture"] } else { &["--show-output"] };
         let output = output_folder();
         let began = Instant::now();
-        let run = Run { test, arguments, wishes, output: &output, full: self.args.full };
+        let run = Run {
+            test,
+            arguments,
+            wishes,
+            output: &output,
+            full: self.args.full,
+            quiet: place == Engines::Here && !test.is_end_to_end(),
+        };
         let tally = run.run(place).unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
             Tally::check(false)

@@ -3,7 +3,8 @@
 use std::{
     io::{Read, Write, stdout},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Run<'a> {
     pub(crate) output: &'a Path,
     /// Whether long tests are wanted.
     pub(crate) full: bool,
+    /// Show what it prints only if it fails.
+    pub(crate) quiet: bool,
 }
 
 impl Run<'_> {
@@ -62,24 +65,50 @@ impl Run<'_> {
             .spawn()
             .with_context(|| format!("cannot run {}", self.test.path.display()))?;
         let mut output = child.stdout.take().context("it has no output")?;
-        let show = std::thread::spawn(move || {
-            let mut reader = Reader::default();
+        let (sender, received) = mpsc::channel();
+        std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut buffer) {
-                show(&buffer[..count]);
-                reader.feed(&buffer[..count]);
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
             }
-            reader
         });
-        let patience = Duration::from_secs(self.wishes.timeout.unwrap_or(1800));
-        let succeeded = ends_well(&mut child, patience)?;
-        // A process it left behind could hold the pipe; the harness itself has written everything by now.
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while !show.is_finished() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
+        let mut reader = Reader::default();
+        let mut unseen = Vec::new();
+        let mut take = |bytes: Vec<u8>| {
+            reader.feed(&bytes);
+            if self.quiet { unseen.extend(bytes) } else { show(&bytes) }
+        };
+        let deadline = Instant::now() + Duration::from_secs(self.wishes.timeout.unwrap_or(1800));
+        let status = loop {
+            match received.recv_timeout(Duration::from_millis(20)) {
+                Ok(bytes) => take(bytes),
+                // It closed its output, or has nothing to say at the moment.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(20)),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(status) = child.try_wait()? {
+                break Some(status);
+            }
+            if Instant::now() >= deadline {
+                child.kill()?;
+                child.wait()?;
+                break None;
+            }
+        };
+        // What is still in the pipe; a process left behind by the test may hold it open.
+        while let Ok(bytes) = received.recv_timeout(Duration::from_millis(500)) {
+            take(bytes);
         }
-        let reader = if show.is_finished() { show.join().unwrap_or_default() } else { Reader::default() };
-        Ok(reader.finish(succeeded))
+        let tally = reader.finish(status.is_some_and(|status| status.success()));
+        if tally.failed > 0 {
+            show(&unseen);
+        }
+        if status.is_none() {
+            println!("\n*** stopped because it took too long ***");
+        }
+        Ok(tally)
     }
 
     fn test_host(&self) -> Result<Tally> {
@@ -92,23 +121,6 @@ impl Run<'_> {
         let mut counting = Counting(Reader::default());
         let status = host::run(&host, &mut counting)?;
         Ok(counting.0.finish(status == 0))
-    }
-}
-
-/// Waits for the end, but not longer than `patience`; `true` for exit status 0.
-fn ends_well(child: &mut Child, patience: Duration) -> Result<bool> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status.success());
-        }
-        if Instant::now() >= deadline {
-            println!("\n*** stopped after {} s ***", patience.as_secs());
-            child.kill()?;
-            child.wait()?;
-            return Ok(false);
-        }
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
