@@ -164,3 +164,7 @@ fn check_qcow2(file: &File, has_below: bool) -> Result<(), OpenError> {
 fn file_size(file: &File) -> io::Result<u64> {
     Ok(seek(file, SeekFrom::End(0))?)
 }
+
+#[cfg(test)]
+#[path = "open_test.rs"]
+mod tests;

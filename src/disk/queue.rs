@@ -209,7 +209,7 @@ impl Shared {
         let Job { op, reply } = job;
         let mut result = run(image, self.limits, &self.ram, &op);
         if op.is_durable() {
-            result = self.judge_flush(result);
+            result = self.judge(matches!(op, Op::Flush), result);
         }
         if let Err(error) = &result {
             tracing::debug!("disk request failed: {error}");
@@ -231,15 +231,18 @@ impl Shared {
         }
     }
 
-    /// What the result of bringing something to stable storage is worth.
-    fn judge_flush(&self, result: io::Result<()>) -> io::Result<()> {
+    /// What the result of bringing something to stable storage is worth. A full host is no reason for distrust: what could
+    /// not be written is still in memory.
+    fn judge(&self, is_flush: bool, result: io::Result<()>) -> io::Result<()> {
         let mut state = self.state();
-        if result.is_err() {
-            state.flush_failed = true;
-        } else if state.flush_failed {
-            return Err(io::Error::other("an earlier flush failed"));
+        match &result {
+            Ok(()) if state.flush_failed => Err(io::Error::other("an earlier flush failed")),
+            Err(error) if is_flush && error.kind() != io::ErrorKind::StorageFull => {
+                state.flush_failed = true;
+                result
+            }
+            _ => result,
         }
-        result
     }
 }
 
@@ -254,13 +257,13 @@ fn work(shared: &Shared, mut image: Box<dyn Image>, settle: Option<Duration>) {
             }
             Next::Settle => {
                 dirty = false;
-                if let Err(error) = shared.judge_flush(image.flush()) {
+                if let Err(error) = shared.judge(true, image.flush()) {
                     tracing::error!("the disk's metadata cannot be flushed: {error}");
                 }
             }
         }
     }
-    let result = if shared.limits.read_only { Ok(()) } else { shared.judge_flush(image.flush()) };
+    let result = if shared.limits.read_only { Ok(()) } else { shared.judge(true, image.flush()) };
     // The file is closed before anybody is told so.
     drop(image);
     let mut state = shared.state();
@@ -295,3 +298,7 @@ fn next(shared: &Shared, settle: Option<Duration>) -> Option<Next> {
         };
     }
 }
+
+#[cfg(test)]
+#[path = "queue_test.rs"]
+mod tests;
