@@ -1,1 +1,27 @@
 //! Virtio 1.2: PCI transport and devices.
+//!
+//! A device implements [`VirtioDevice`]: what it is, its config space, and what it does with the requests in its [`Queues`].
+//! [`VirtioPci`] makes a PCI function of it, [`Transport`] is that function's virtio part for functions that have others too.
+//! Rings are walked by rust-vmm's `virtio-queue` (split rings); devices see whole, checked requests ([`Chain`]).
+
+mod chain;
+mod pci;
+mod queue;
+mod queues;
+mod registers;
+pub mod rng;
+mod state;
+mod transport;
+mod virtio_device;
+mod window;
+
+#[cfg(test)]
+mod driver;
+
+pub use crate::chain::{BadChain, Chain, MAX_DESCRIPTORS, Span, cut, length};
+pub use crate::pci::{SUBSYSTEM, VENDOR, VirtioPci, VirtioPciState, identity};
+pub use crate::queue::VirtqueueState;
+pub use crate::queues::Queues;
+pub use crate::state::TransportState;
+pub use crate::transport::{Kick, Place, REGISTERS, Transport};
+pub use crate::virtio_device::{DeviceType, EVENT_IDX, INDIRECT_DESC, Identity, VERSION_1, VirtioDevice};
