@@ -2,16 +2,19 @@
 
 mod debugcon;
 mod fw_cfg;
+mod i8042;
 mod lpc;
 mod mch;
 mod pm;
 mod postcode;
 mod power;
+mod ps2;
 mod rtc;
 mod sink;
 
 pub use debugcon::Debugcon;
 pub use fw_cfg::{FW_CFG_PORT, FW_CFG_PORTS, FwCfg, FwCfgState, key};
+pub use i8042::{I8042, I8042State};
 pub use lpc::{Lpc, LpcDecoder, LpcState, PIRQS, RCBA_SIZE, RootComplexRegisters, RootComplexRegistersState};
 pub use mch::{Mch, MchState, MemoryController, PAM_SEGMENTS, PamAccess, pam_segment};
 pub use pm::{PM_PORTS, PM_TIMER_HZ, Pm, PmState};
