@@ -69,6 +69,8 @@ impl Inbox {
                 self.end += read;
                 Ok(Read::Some)
             }
+            // The other end closed with bytes of ours unread.
+            Err(Errno::CONNRESET) => Ok(Read::Closed),
             Err(Errno::AGAIN | Errno::INTR) => Ok(Read::Nothing),
             Err(error) => Err(error.into()),
         }

@@ -45,14 +45,23 @@ pub trait FrameSink: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkLost {
     /// The other end closed the stream.
-    #[error("the network back end is gone")]
+    #[error("the other end of the network link is gone")]
     Closed,
     /// The stream failed.
-    #[error("the network back end cannot be reached: {0}")]
-    Failed(#[from] io::Error),
+    #[error("the network link failed: {0}")]
+    Failed(#[source] io::Error),
     /// The other end does not speak the framing.
-    #[error("the network back end sends nonsense: {0}")]
+    #[error("the other end of the network link sends nonsense: {0}")]
     Nonsense(#[from] BadFrame),
+}
+
+impl From<io::Error> for LinkLost {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Closed,
+            _ => Self::Failed(error),
+        }
+    }
 }
 
 /// What went through a port since it was made, in frames.
