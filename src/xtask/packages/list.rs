@@ -27,7 +27,7 @@ impl Purpose {
 pub(super) enum Origin {
     /// Debian 12's own.
     Own,
-    /// Debian 13's, because Debian 12's is too old or does not fit what else comes from there.
+    /// Debian 13's, because Debian 12's is too old, or wants libraries that GTK has brought from Debian 13 by then.
     Trixie,
 }
 
@@ -71,12 +71,11 @@ pub(super) const PACKAGES: &[Package] = &[
     trixie(Run, "ovmf"),
     trixie(Run, "ipxe-qemu"),
     // winit opens it by name on X11.
-    own(Run, "libxkbcommon-x11-0"),
+    trixie(Run, "libxkbcommon-x11-0"),
     own(Run, "osinfo-db"),
     trixie(TestHost, "qemu-system-x86"),
     own(TestHost, KERNEL),
     own(TestHost, "busybox-static"),
-    own(TestHost, "kmod"),
     own(TestHost, "xz-utils"),
     own(Media, "memtest86+"),
     own(Media, "grub-rescue-pc"),
@@ -95,16 +94,16 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Desktop, "xvfb"),
     own(Desktop, "xdotool"),
     own(Desktop, "imagemagick"),
-    own(Desktop, "at-spi2-core"),
-    own(Desktop, "dbus"),
-    own(Desktop, "adwaita-icon-theme"),
-    own(Desktop, "librsvg2-common"),
+    trixie(Desktop, "at-spi2-core"),
+    trixie(Desktop, "dbus"),
+    trixie(Desktop, "adwaita-icon-theme"),
+    trixie(Desktop, "librsvg2-common"),
     own(Desktop, "fonts-cantarell"),
     own(Desktop, "fonts-dejavu-core"),
     trixie(Desktop, "libgl1-mesa-dri"),
     trixie(Desktop, "mesa-vulkan-drivers"),
-    own(Desktop, "python3-gi"),
-    own(Desktop, "gir1.2-atspi-2.0"),
+    trixie(Desktop, "python3-gi"),
+    trixie(Desktop, "gir1.2-atspi-2.0"),
 ];
 
 #[cfg(test)]
