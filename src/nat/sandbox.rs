@@ -53,3 +53,30 @@ fn restrict() -> Result<RulesetStatus, RulesetError> {
         .restrict_self()?;
     Ok(status.ruleset)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn only_the_name_servers_list_can_be_read() {
+        // The rules bind the thread that sets them.
+        let restricted = std::thread::spawn(|| {
+            let own = std::env::current_exe().unwrap();
+            let list_before = File::open("/etc/resolv.conf").is_ok();
+            if restrict().unwrap() == RulesetStatus::NotEnforced {
+                return;
+            }
+            assert_eq!(File::open("/etc/resolv.conf").is_ok(), list_before);
+            assert_eq!(File::open(own).unwrap_err().kind(), ErrorKind::PermissionDenied);
+            let written = File::create("/etc/dormer-nat-was-here");
+            assert_eq!(written.unwrap_err().kind(), ErrorKind::PermissionDenied);
+            let program = std::process::Command::new("/bin/true").status();
+            assert_eq!(program.unwrap_err().kind(), ErrorKind::PermissionDenied);
+        });
+        restricted.join().unwrap();
+    }
+}

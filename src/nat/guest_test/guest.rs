@@ -49,6 +49,14 @@ impl Nat {
         (nat, Guest::new(near), control)
     }
 
+    /// Processor time used so far, in ticks of 10 ms.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        // Fields 14 and 15 (proc_pid_stat(5)); the second field, a name in parentheses, may hold spaces.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
     /// Waits for its end; its status, and what it said on the way.
     pub(crate) fn end(&mut self) -> (ExitStatus, String) {
         let end = Instant::now() + LIMIT;
@@ -288,6 +296,12 @@ impl Connection {
     pub(crate) fn write(&mut self, guest: &mut Guest, bytes: &[u8]) {
         self.say(guest, flag::ACK, bytes);
         self.sequence = self.sequence.wrapping_add(bytes.len() as u32);
+    }
+
+    /// Says that we have no more.
+    pub(crate) fn finish(&mut self, guest: &mut Guest) {
+        self.say(guest, flag::ACK | flag::FIN, &[]);
+        self.sequence = self.sequence.wrapping_add(1);
     }
 
     /// Everything until the other side has no more, acknowledged as it comes.

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use guest::{LIMIT, Nat};
+use guest::{Guest, LIMIT, Nat};
 use packet::{Tcp, Udp, flag};
 use serde_json::{Value, json};
 
@@ -222,6 +222,37 @@ fn commands_that_are_none_get_an_answer_and_change_nothing() {
     // Without its commander the network goes on.
     drop(commander);
     guest.dhcp();
+}
+
+#[test]
+fn connections_that_hang_cost_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let inward = free_tcp_port();
+    let (nat, mut guest) = Nat::start(&["--forward", &format!("tcp::{inward}-:22")]);
+    guest.dhcp();
+    let open = |guest: &mut Guest, from| (guest.connect(from, HOST, port), listener.accept().unwrap().0);
+    // The host is done and the guest never answers; the guest is done and the host never answers; the host sends into a
+    // guest that acknowledges nothing; the guest sends to a host that does not read; nobody accepts in the guest.
+    let (_silent, finished) = open(&mut guest, 6000);
+    drop(finished);
+    let (mut finished, _kept) = open(&mut guest, 6001);
+    finished.finish(&mut guest);
+    let (_deaf, sender) = open(&mut guest, 6002);
+    sender.set_nonblocking(true).unwrap();
+    while (&sender).write(&[0; 65_536]).is_ok() {}
+    let (mut eager, _deaf_host) = open(&mut guest, 6003);
+    for _ in 0..2000 {
+        eager.write(&mut guest, &[0; 1400]);
+        guest.skip();
+    }
+    let _unanswered = TcpStream::connect(("127.0.0.1", inward)).unwrap();
+
+    std::thread::sleep(Duration::from_millis(200));
+    let before = nat.ticks();
+    std::thread::sleep(Duration::from_secs(1));
+    let used = nat.ticks() - before;
+    assert!(used < 20, "{used} of 100 ticks used with nothing to do");
 }
 
 #[test]
