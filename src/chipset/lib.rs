@@ -11,6 +11,7 @@ mod power;
 mod ps2;
 mod rtc;
 mod sink;
+mod uart;
 
 pub use debugcon::Debugcon;
 pub use fw_cfg::{FW_CFG_PORT, FW_CFG_PORTS, FwCfg, FwCfgState, key};
@@ -22,3 +23,4 @@ pub use postcode::PostCode;
 pub use power::{PowerControl, PowerRequest, ResetControl, ResetControlState, SystemControl, SystemControlState};
 pub use rtc::{Rtc, RtcState};
 pub use sink::ByteSink;
+pub use uart::{Uart, UartState};
