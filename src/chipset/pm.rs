@@ -86,7 +86,7 @@ fn decode(offset: u16) -> (Register, u32) {
 }
 
 impl Pm {
-    /// Registers at power-on. `overflow` reports to this device.
+    /// Registers at power-on. `overflow` reports to this device, under any number.
     pub fn new(clock: Clock, overflow: Timer, sci: IrqLine, power: Box<dyn PowerControl>) -> Self {
         Self {
             status: 0,
@@ -101,11 +101,6 @@ impl Pm {
             sci,
             power,
         }
-    }
-
-    /// The timer that tells of overflows, to be connected by the board.
-    pub fn overflow_timer(&self) -> &Timer {
-        &self.overflow
     }
 
     /// A person pressed the power button.

@@ -15,7 +15,7 @@ mod vcpu;
 mod vm;
 
 pub use interrupts::GSI_COUNT;
-pub use memory::{Access, GuestSpace};
+pub use memory::{Access, GuestSpace, SHARED_VIEWS};
 pub use vcpu::{CpuState, Exit, GuestAccess, Vcpu, install_kick_handler, kick_signal};
 pub use vm::{ChipState, Vm};
 

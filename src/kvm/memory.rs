@@ -14,6 +14,8 @@ use crate::{Error, Vm, call};
 
 /// Slots from here on belong to [`SharedMemory`], by its id; those below to RAM.
 const SHARED_SLOTS: u32 = 64;
+/// Views that one memory can have at the same time.
+pub const SHARED_VIEWS: u32 = 8;
 
 /// What the guest may do in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +66,8 @@ impl GuestSpace {
         self.set(slot, at, size, host, flags, Backing::Ram(ram.clone()))
     }
 
-    /// Shows `size` bytes from `offset` of `memory` at `at`, as a slot of its own. `alias` tells several views of one memory apart.
+    /// Shows `size` bytes from `offset` of `memory` at `at`, as a slot of its own. `alias` (below [`SHARED_VIEWS`])
+    /// tells several views of one memory apart.
     pub fn map_shared(
         &self,
         alias: u32,
@@ -121,7 +124,7 @@ impl GuestSpace {
 }
 
 fn shared_slot(memory: &SharedMemory, alias: u32) -> u32 {
-    SHARED_SLOTS + memory.id() * 4 + alias
+    SHARED_SLOTS + memory.id() * SHARED_VIEWS + alias
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,1 +1,45 @@
 //! The board: assembly, firmware tables, run, pause, reset, save, restore.
+//!
+//! A [`Machine`] is owned by one thread, which calls its methods one at a time; everybody else leaves word as [`News`]. The board and
+//! its wiring are in `board`, guest memory in `memory`, the vCPUs' threads in `cpus`, doorbells' in `doorbells`.
+
+mod board;
+mod cpus;
+mod doorbells;
+mod machine;
+mod memory;
+mod serial;
+mod setup;
+
+pub use crate::cpus::Stuck;
+pub use crate::machine::{Machine, News, Threads};
+pub use crate::serial::SerialRecord;
+pub use chipset::PowerRequest;
+pub use crate::setup::{Drive, Firmware, Image, Network, Setup};
+
+/// Why a machine was not built, as a sentence for the person.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// KVM's part.
+    #[error(transparent)]
+    Kvm(#[from] kvm::Error),
+    /// Memory, threads and other things of the host.
+    #[error("the computer could not give {what}")]
+    Host {
+        /// What was asked for.
+        what: &'static str,
+        /// Its answer.
+        source: std::io::Error,
+    },
+    /// A firmware image that no PC could hold.
+    #[error("the firmware image has {0} bytes: it must be a multiple of 4 KiB of at most 8 MiB")]
+    Firmware(usize),
+    /// Two devices in one place: a mistake in the board.
+    #[error("the board is miswired")]
+    Wiring(#[from] device::Overlap),
+}
+
+/// Names what the host did not give.
+fn host(what: &'static str) -> impl FnOnce(std::io::Error) -> BuildError {
+    move |source| BuildError::Host { what, source }
+}

@@ -1,0 +1,91 @@
+//! The I/O thread: sleeps on doorbells (ioeventfds) and tells the devices.
+
+use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use device::Doorbells;
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+struct Bell {
+    event: EventFd,
+    device: Weak<Mutex<dyn Doorbells>>,
+    index: u16,
+}
+
+/// Data of the event that ends the thread.
+const END: u64 = u64::MAX;
+
+/// Doorbells before their thread runs.
+#[derive(Default)]
+pub struct BellBoard {
+    bells: Vec<Bell>,
+}
+
+/// The running thread; dropping it ends it.
+pub struct BellThread {
+    end: EventFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl BellBoard {
+    /// Connects `event` to doorbell `index` of `device`.
+    pub fn add(&mut self, event: EventFd, device: Weak<Mutex<dyn Doorbells>>, index: u16) {
+        self.bells.push(Bell { event, device, index });
+    }
+
+    /// Starts the thread. `prepare` runs first on it (to confine it).
+    pub fn start(self, prepare: impl FnOnce() + Send + 'static) -> std::io::Result<BellThread> {
+        let poll = Epoll::new()?;
+        let end = EventFd::new(EFD_NONBLOCK)?;
+        let watch = |event: &EventFd, data| {
+            poll.ctl(ControlOperation::Add, event.as_raw_fd(), EpollEvent::new(EventSet::IN, data))
+        };
+        for (number, bell) in self.bells.iter().enumerate() {
+            watch(&bell.event, number as u64)?;
+        }
+        watch(&end, END)?;
+        let thread = std::thread::Builder::new().name("io".into()).spawn(move || {
+            prepare();
+            serve(&poll, &self.bells);
+        })?;
+        Ok(BellThread { end, thread: Some(thread) })
+    }
+}
+
+fn serve(poll: &Epoll, bells: &[Bell]) {
+    let mut events = [EpollEvent::default(); 32];
+    loop {
+        let count = match poll.wait(-1, &mut events) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                tracing::error!("doorbells are deaf: {error}");
+                return;
+            }
+        };
+        for event in &events[..count] {
+            if event.data() == END {
+                return;
+            }
+            let Some(bell) = bells.get(event.data() as usize) else { continue };
+            // Cleared before the queue is looked at: a ring that comes meanwhile is heard again.
+            let _ = bell.event.read();
+            if let Some(device) = bell.device.upgrade() {
+                device.lock().unwrap_or_else(PoisonError::into_inner).ring(bell.index);
+            }
+        }
+    }
+}
+
+impl Drop for BellThread {
+    fn drop(&mut self) {
+        if self.end.write(1).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the guest sends over its first serial port, kept for whoever asks.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use api::control::Serial;
+use chipset::ByteSink;
+
+/// Bytes that are kept.
+const KEPT: usize = 1 << 20;
+/// Bytes that are logged at most: a guest can send for ever.
+const LOGGED: u64 = 64 << 20;
+
+#[derive(Default)]
+struct Inner {
+    kept: VecDeque<u8>,
+    /// Bytes sent since start.
+    total: u64,
+    log: Option<File>,
+    pending: Vec<u8>,
+}
+
+/// The record of a serial port. Clones are the same record.
+#[derive(Clone, Default)]
+pub struct SerialRecord(Arc<Mutex<Inner>>);
+
+impl SerialRecord {
+    /// An empty record that also writes to `log`.
+    pub fn new(log: Option<File>) -> Self {
+        Self(Arc::new(Mutex::new(Inner { log, ..Inner::default() })))
+    }
+
+    /// What came since byte `from`, at most 64 KiB at a time.
+    pub fn read(&self, from: u64) -> Serial {
+        const MOST: usize = 64 << 10;
+        let mut inner = self.lock();
+        inner.flush();
+        let first = inner.total - inner.kept.len() as u64;
+        let from = from.clamp(first, inner.total);
+        let bytes: Vec<u8> = inner.kept.iter().skip((from - first) as usize).take(MOST).copied().collect();
+        Serial { from, next: from + bytes.len() as u64, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn flush(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        if let Some(log) = &mut self.log
+            && (self.total > LOGGED || log.write_all(&pending).is_err())
+        {
+            self.log = None;
+        }
+    }
+}
+
+impl ByteSink for SerialRecord {
+    fn byte(&mut self, byte: u8) {
+        let mut inner = self.lock();
+        if inner.kept.len() == KEPT {
+            inner.kept.pop_front();
+        }
+        inner.kept.push_back(byte);
+        inner.total += 1;
+        if inner.log.is_some() {
+            inner.pending.push(byte);
+            // Lines as they come; a guest without line ends every 256 bytes.
+            if byte == b'\n' || inner.pending.len() >= 256 {
+                inner.flush();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_newest() {
+        let mut record = SerialRecord::new(None);
+        for i in 0..KEPT + 3 {
+            record.byte(b'a' + (i % 26) as u8);
+        }
+        let read = record.read(0);
+        assert_eq!((read.from, read.next), (3, 3 + (64 << 10)));
+        assert!(read.text.starts_with("defg"));
+        let end = record.read(u64::MAX);
+        assert_eq!((end.from, end.text.as_str()), ((KEPT + 3) as u64, ""));
+    }
+}

@@ -1,0 +1,81 @@
+//! What a machine is built from: the desk's specification with its file descriptors put in place.
+
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+
+use api::machine::{ImageFormat, MacAddress};
+use api::spec::DriveSpecKind;
+use uuid::Uuid;
+
+/// Everything that a machine is built from.
+pub struct Setup {
+    /// `/dev/kvm`.
+    pub kvm: File,
+    /// For SMBIOS and consoles.
+    pub name: String,
+    /// SMBIOS system UUID.
+    pub uuid: Uuid,
+    /// vCPUs.
+    pub processors: u32,
+    /// Bytes of RAM.
+    pub memory: u64,
+    /// Seconds that the real-time clock is ahead of UTC.
+    pub clock_offset: i64,
+    /// What it starts with.
+    pub firmware: Firmware,
+    /// The video BIOS.
+    pub video_rom: Option<Vec<u8>>,
+    /// Disks and CD drives, in boot order.
+    pub drives: Vec<Drive>,
+    /// Network cards.
+    pub networks: Vec<Network>,
+    /// virtio keyboard and tablet.
+    pub virtio_input: bool,
+    /// Log of the first serial port.
+    pub serial: Option<File>,
+    /// Log of the firmware's debug port.
+    pub debugcon: Option<File>,
+}
+
+/// What a machine starts with.
+pub enum Firmware {
+    /// SeaBIOS: the ROM, of 64 KiB to 1 MiB.
+    Bios(Vec<u8>),
+    /// OVMF.
+    Uefi {
+        /// The code.
+        code: Vec<u8>,
+        /// The machine's variable store, written in place.
+        variables: File,
+    },
+}
+
+/// A drive.
+pub struct Drive {
+    /// Its name in commands.
+    pub id: String,
+    /// What it is.
+    pub kind: DriveSpecKind,
+    /// What is in it.
+    pub image: Option<Image>,
+}
+
+/// An image.
+pub struct Image {
+    /// The file.
+    pub file: File,
+    /// Its format.
+    pub format: ImageFormat,
+    /// Never write.
+    pub read_only: bool,
+}
+
+/// A network card.
+pub struct Network {
+    /// Its name in commands.
+    pub id: String,
+    /// Its address.
+    pub mac: MacAddress,
+    /// Frames; none is an unplugged cable.
+    pub stream: Option<UnixStream>,
+}
