@@ -1,1 +1,33 @@
 //! Machines and media on this computer; starts an engine and talks to it.
+//!
+//! Used by the app and by `dormerctl`. Everything blocks, everything that waits has a limit, nothing keeps global state, and
+//! no process owns the library: what it says was read from files, locks and sockets at that moment.
+//!
+//! - [`Library`] and [`Entry`]: the machines' folders; [`NewMachine`] describes one to create;
+//! - [`media`]: what is in an image that a person picked, and which system that is;
+//! - [`firmware`]: SeaBIOS and OVMF as the distribution ships them;
+//! - [`kvm`]: can this computer run machines, and if not, why;
+//! - [`engine`]: starts `dormer-vm`; [`engine::Running`] finds and ends engines that run;
+//! - [`control`]: a QMP client.
+
+pub mod control;
+pub mod engine;
+pub mod firmware;
+pub mod host;
+pub mod kvm;
+pub mod media;
+
+mod atomic;
+mod create;
+mod entry;
+mod error;
+mod home;
+mod image;
+mod lock;
+mod qcow2;
+
+pub use create::{NewDisk, NewMachine};
+pub use entry::{Broken, Entry, State};
+pub use error::{Error, Result};
+pub use home::{Library, Listing};
+pub use lock::{Holder, Lock};

@@ -1,0 +1,36 @@
+//! Engines: `dormer-vm` processes, one for each machine that runs.
+//!
+//! [`start`] opens everything an engine needs (it opens no path itself), hands it over and waits until the machine runs.
+//! From then on it belongs to nobody: [`Running`] finds it by its sockets, from any process, and it ends when its machine
+//! turns off. Its machine's lock ends with it.
+
+mod nat;
+mod running;
+mod runtime;
+mod start;
+
+pub use running::Running;
+pub(crate) use runtime::{forget, sweep};
+pub use start::{Options, start, start_locked};
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+
+/// One of Dormer's programs: what `DORMER_VM` or `DORMER_NAT` names, else beside this program, else in `PATH`.
+pub fn program(name: &'static str) -> Result<PathBuf> {
+    let variable = name.to_ascii_uppercase().replace('-', "_");
+    if let Some(path) = std::env::var_os(&variable).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty()) {
+        return Ok(path);
+    }
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(|own| own.parent()).into_iter();
+    // Test programs are in a folder of their own below.
+    let beside = beside.flat_map(|folder| {
+        let above = folder.parent().filter(|_| folder.ends_with("deps"));
+        [Some(folder), above].into_iter().flatten().map(ToOwned::to_owned)
+    });
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let mut paths = beside.chain(std::env::split_paths(&search)).map(|folder| folder.join(name));
+    paths.find(|path| path.is_file()).ok_or(Error::NoProgram(name))
+}

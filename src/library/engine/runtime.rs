@@ -1,0 +1,115 @@
+//! Where engines' sockets are: `$XDG_RUNTIME_DIR/dormer/<uuid>/`, with `control` and `ui` in it.
+//!
+//! In Flatpak, `$XDG_RUNTIME_DIR/app/<app id>/dormer/`, which all its sandboxes share. Without a runtime folder, `/tmp/dormer-<uid>`,
+//! which must be this person's and closed to others. Left-overs are removed by whoever starts a machine next: an engine opens no
+//! path, so it cannot remove its own.
+
+use std::fs::DirBuilder;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
+use uuid::Uuid;
+
+use crate::error::{Error, Result, Trying};
+
+/// A folder whose engine is just being started has nobody who accepts for an instant.
+const YOUNG: Duration = Duration::from_secs(60);
+/// Consoles that wait to be accepted.
+const BACKLOG: i32 = 16;
+
+/// The folder with a folder for each engine. Made when `make` says so.
+fn base(make: bool) -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let runtime = variable("XDG_RUNTIME_DIR").filter(|path| path.is_absolute() && path.is_dir());
+    let base = match (runtime, variable("FLATPAK_ID")) {
+        (Some(runtime), Some(app)) => runtime.join("app").join(app).join("dormer"),
+        (Some(runtime), None) => runtime.join("dormer"),
+        (None, _) => std::env::temp_dir().join(format!("dormer-{}", rustix::process::getuid().as_raw())),
+    };
+    if make {
+        DirBuilder::new().recursive(true).mode(0o700).create(&base).at("make", &base)?;
+    }
+    match base.symlink_metadata() {
+        Ok(data) => {
+            let own = data.is_dir() && data.uid() == rustix::process::getuid().as_raw() && data.mode() & 0o022 == 0;
+            if own { Ok(base) } else { Err(Error::Runtime(base)) }
+        }
+        Err(_) => Ok(base),
+    }
+}
+
+/// An engine's folder.
+pub(super) fn folder(uuid: Uuid) -> Result<PathBuf> {
+    Ok(base(false)?.join(uuid.to_string()))
+}
+
+/// An engine's listening sockets.
+pub(super) struct Sockets {
+    pub(super) control: OwnedFd,
+    pub(super) ui: OwnedFd,
+}
+
+/// Makes an engine's folder anew. The machine's lock must be held.
+pub(super) fn make(uuid: Uuid) -> Result<Sockets> {
+    let folder = base(true)?.join(uuid.to_string());
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at("remove", &folder),
+        _ => {}
+    }
+    DirBuilder::new().mode(0o700).create(&folder).at("make", &folder)?;
+    let path = folder.join("control");
+    let control = UnixListener::bind(&path).at("make", &path)?.into();
+    let path = folder.join("ui");
+    let ui = packets(&path, |socket, address| {
+        bind(socket, address)?;
+        listen(socket, BACKLOG)
+    });
+    Ok(Sockets { control, ui: ui.at("make", &path)? })
+}
+
+/// A packet socket and what to do with it.
+fn packets(
+    path: &Path,
+    act: impl FnOnce(&OwnedFd, &SocketAddrUnix) -> rustix::io::Result<()>,
+) -> rustix::io::Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    act(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// Connects to an engine's UI socket.
+pub(super) fn connect_ui(path: &Path) -> rustix::io::Result<OwnedFd> {
+    packets(path, |socket, address| connect(socket, address))
+}
+
+/// Removes the folder of an engine that is gone. The machine's lock must be held, or the machine deleted.
+pub(crate) fn forget(uuid: Uuid) {
+    if let Ok(folder) = folder(uuid) {
+        // It is in memory and in nobody's way: the next start removes it, or the logout.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+/// Removes the folders of engines that are gone.
+pub(crate) fn sweep() {
+    let Ok(base) = base(false) else { return };
+    let Ok(folders) = std::fs::read_dir(base) else { return };
+    for folder in folders.flatten() {
+        let is_engine = folder.file_name().to_str().is_some_and(|name| Uuid::parse_str(name).is_ok());
+        let path = folder.path();
+        let old =
+            path.metadata().and_then(|data| data.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
+        let refused = || {
+            let refused = UnixStream::connect(path.join("control")).err().map(|error| error.kind());
+            matches!(refused, Some(std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound))
+        };
+        if is_engine && old && refused() {
+            // As in `forget`.
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The library: folders of machines under one home.
+//!
+//! `$DORMER_HOME`, else `$XDG_DATA_HOME/dormer`, else `~/.local/share/dormer`. In it `machines/`, a folder for each machine, and
+//! `disposable/`, the throw-away machines that run just now (on disk and not in the runtime folder: their disks may be large, and
+//! that one is memory). Any number of processes work in it at once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use api::machine::check_name;
+use uuid::Uuid;
+
+use crate::entry::{Broken, Entry};
+use crate::error::{Error, Result, Trying};
+use crate::lock::{self, Lock};
+use crate::{atomic, engine};
+
+/// Folders whose making was interrupted keep this prefix; no machine's folder can have it.
+pub(crate) const UNFINISHED: &str = ".new-";
+/// A folder being made has no lock for an instant.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// The machines on this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    home: PathBuf,
+}
+
+/// What [`Library::list`] found.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Machines, by name.
+    pub machines: Vec<Entry>,
+    /// Folders whose `machine.toml` cannot be used. Shown, never touched.
+    pub broken: Vec<Broken>,
+}
+
+impl Library {
+    /// This person's library. Makes no folder yet.
+    pub fn open() -> Result<Self> {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        if let Some(home) = variable("DORMER_HOME") {
+            return Ok(Self::at(home));
+        }
+        let data = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
+        Ok(Self::at(data.ok_or(Error::NoHome)?.join("dormer")))
+    }
+
+    /// A library elsewhere.
+    pub fn at(home: impl Into<PathBuf>) -> Self {
+        Self { home: home.into() }
+    }
+
+    /// Where machines are.
+    pub fn machines(&self) -> PathBuf {
+        self.home.join("machines")
+    }
+
+    /// Where throw-away machines are.
+    pub fn disposables(&self) -> PathBuf {
+        self.home.join("disposable")
+    }
+
+    /// All machines that are kept.
+    pub fn list(&self) -> Result<Listing> {
+        scan(&self.machines(), false)
+    }
+
+    /// The throw-away machines that run just now.
+    pub fn list_disposable(&self) -> Result<Listing> {
+        scan(&self.disposables(), true)
+    }
+
+    /// The machine of this name or UUID; throw-away ones too.
+    pub fn find(&self, name: &str) -> Result<Entry> {
+        let kept = self.list()?;
+        let disposable = self.list_disposable()?;
+        let uuid = Uuid::parse_str(name).ok();
+        let is = |entry: &Entry| entry.machine.name == name || Some(entry.machine.uuid) == uuid;
+        if let Some(entry) = kept.machines.into_iter().chain(disposable.machines).find(is) {
+            return Ok(entry);
+        }
+        let folder = self.machines().join(name);
+        match kept.broken.into_iter().find(|broken| broken.folder == folder) {
+            Some(broken) => Err(broken.into()),
+            None => Err(Error::NotFound(name.to_owned())),
+        }
+    }
+
+    /// A name nobody has yet: `base`, else “base 2” and so on.
+    pub fn free_name(&self, base: &str) -> Result<String> {
+        let base = crate::create::name_from(base);
+        let listing = self.list()?;
+        let taken = |name: &str| {
+            listing.machines.iter().any(|entry| entry.machine.name == name) || self.machines().join(name).exists()
+        };
+        let numbered = (2..).map(|number| format!("{base} {number}"));
+        Ok(std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base))
+    }
+
+    /// Gives a stopped machine another name, and its folder too.
+    pub fn rename(&self, entry: &Entry, name: &str) -> Result<Entry> {
+        self.inside(entry)?;
+        check_name(name)?;
+        if name == entry.machine.name {
+            return Ok(entry.clone());
+        }
+        self.name_is_free(name)?;
+        let _lock = entry.lock()?;
+        let mut renamed = entry.clone();
+        renamed.machine.name = name.to_owned();
+        renamed.save()?;
+        let folder = self.free_folder(name);
+        // The folder's name is for people who look there: the machine's name stands in its file and is changed already.
+        if std::fs::rename(&entry.folder, &folder).is_ok() {
+            atomic::sync_folder(&self.machines())?;
+            renamed.folder = folder;
+        }
+        Ok(renamed)
+    }
+
+    /// Deletes a stopped machine with everything in its folder. Images elsewhere stay. Asking first is the caller's job.
+    pub fn delete(&self, entry: &Entry) -> Result<()> {
+        self.inside(entry)?;
+        let lock = entry.lock()?;
+        remove(&entry.folder)?;
+        drop(lock);
+        engine::forget(entry.machine.uuid);
+        Ok(())
+    }
+
+    /// Removes what throw-away machines left behind whose engine is gone.
+    pub fn sweep(&self) {
+        let Ok(folders) = std::fs::read_dir(self.disposables()) else { return };
+        for folder in folders.flatten().map(|folder| folder.path()) {
+            let abandoned = if folder.join(lock::NAME).exists() {
+                matches!(Lock::take(&folder), Ok(Some(_)))
+            } else {
+                folder
+                    .metadata()
+                    .and_then(|data| data.modified())
+                    .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG))
+            };
+            if abandoned && let Err(error) = remove(&folder) {
+                tracing::warn!("a throw-away machine's folder stays: {error}");
+            }
+        }
+        engine::sweep();
+    }
+
+    pub(crate) fn name_is_free(&self, name: &str) -> Result<()> {
+        match self.list()?.machines.iter().any(|entry| entry.machine.name == name) {
+            true => Err(Error::NameTaken(name.to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// A folder's path for a machine of this name, unused now.
+    pub(crate) fn free_folder(&self, name: &str) -> PathBuf {
+        let base = folder_name(name);
+        let numbered = (2..).map(|number| format!("{base} {number}"));
+        let mut names = std::iter::once(base.clone()).chain(numbered).map(|name| self.machines().join(name));
+        names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| self.machines().join(base))
+    }
+
+    /// Refuses machines that stand elsewhere.
+    fn inside(&self, entry: &Entry) -> Result<()> {
+        let home = if entry.disposable { self.disposables() } else { self.machines() };
+        let plain = entry.folder.symlink_metadata().is_ok_and(|data| data.is_dir());
+        match entry.folder.parent() == Some(home.as_path()) && entry.folder.file_name().is_some() && plain {
+            true => Ok(()),
+            false => Err(Error::Outside(entry.folder.clone())),
+        }
+    }
+}
+
+/// A machine's name as a folder's: characters that other systems' file systems refuse are replaced, and it stays short enough.
+fn folder_name(name: &str) -> String {
+    let mut folder: String =
+        name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c }).collect();
+    let mut length = folder.len().min(200);
+    while !folder.is_char_boundary(length) {
+        length -= 1;
+    }
+    folder.truncate(length);
+    let trimmed = folder.trim().trim_start_matches('.');
+    if trimmed.is_empty() { "machine".to_owned() } else { trimmed.to_owned() }
+}
+
+/// Removes a machine's folder: out of sight in one step, then file by file.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
+    let parent = folder.parent().unwrap_or(Path::new("/"));
+    let hidden = parent.join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()));
+    std::fs::rename(folder, &hidden).at("delete", folder)?;
+    atomic::sync_folder(parent)?;
+    std::fs::remove_dir_all(&hidden).at("delete", &hidden)
+}
+
+fn scan(folder: &Path, disposable: bool) -> Result<Listing> {
+    let mut listing = Listing::default();
+    let folders = match std::fs::read_dir(folder) {
+        Ok(folders) => folders,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(listing),
+        Err(error) => return Err(error).at("read", folder),
+    };
+    for child in folders {
+        let path = child.at("read", folder)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if hidden || !path.is_dir() {
+            continue;
+        }
+        match Entry::load(&path, disposable) {
+            Ok(entry) => listing.machines.push(entry),
+            Err(broken) => listing.broken.push(broken),
+        }
+    }
+    listing.machines.sort_by_cached_key(|entry| (entry.machine.name.to_lowercase(), entry.machine.uuid));
+    listing.broken.sort_by(|a, b| a.folder.cmp(&b.folder));
+    Ok(listing)
+}
+
+#[cfg(test)]
+#[path = "home_test.rs"]
+mod tests;

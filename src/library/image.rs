@@ -1,0 +1,98 @@
+//! Disk images of a machine: made, and copied.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use api::machine::ImageFormat;
+use rustix::fs::{SeekFrom, ioctl_ficlone, seek};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result, Trying};
+use crate::{host, qcow2};
+
+/// Left for others when an image is copied.
+const SPARE: u64 = 256 << 20;
+
+fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes an empty image that takes (nearly) no room.
+pub(crate) fn create(path: &Path, size: u64, format: ImageFormat) -> Result<()> {
+    if !(1..=qcow2::MAX_SIZE).contains(&size) {
+        return Err(Error::Size(size.to_string()));
+    }
+    // Disks consist of sectors.
+    let size = size.next_multiple_of(512);
+    let made = create_new(path).and_then(|mut file| {
+        match format {
+            ImageFormat::Raw => file.set_len(size)?,
+            ImageFormat::Qcow2 => qcow2::create(&mut file, size)?,
+        }
+        file.sync_all()
+    });
+    made.at("make", path)
+}
+
+/// Copies an image: by shared extents where the file system can, else without its holes.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let source = File::open(from).at("read", from)?;
+    let target = create_new(to).at("make", to)?;
+    if ioctl_ficlone(&target, &source).is_ok() {
+        return target.sync_all().at("write", to);
+    }
+    let data = source.metadata().at("read", from)?;
+    let needed = std::os::unix::fs::MetadataExt::blocks(&data).saturating_mul(512);
+    let free = host::free_space(to.parent().unwrap_or(Path::new("/"))).at("look at", to)?;
+    if needed.saturating_add(SPARE) > free {
+        let path = to.parent().unwrap_or(to).to_owned();
+        return Err(Error::NoRoom { path, free: free >> 20, needed: (needed + SPARE) >> 20 });
+    }
+    copy_data(&source, &target, data.len()).trying(|| format!("copy {} to {}", from.display(), to.display()))
+}
+
+fn copy_data(source: &File, mut target: &File, length: u64) -> io::Result<()> {
+    target.set_len(length)?;
+    let mut position = 0;
+    while position < length {
+        let start = match seek(source, SeekFrom::Data(position)) {
+            Ok(start) => start,
+            // Nothing but a hole until the end.
+            Err(Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let end = seek(source, SeekFrom::Hole(start))?.max(start + 1);
+        seek(source, SeekFrom::Start(start))?;
+        seek(target, SeekFrom::Start(start))?;
+        let copied = io::copy(&mut source.take(end - start), &mut target)?;
+        if copied == 0 {
+            break;
+        }
+        position = start + copied;
+    }
+    target.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{FileExt, MetadataExt};
+
+    #[test]
+    fn copies_keep_holes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
+        create(&from, 64 << 20, ImageFormat::Raw).unwrap();
+        let file = OpenOptions::new().write(true).open(&from).unwrap();
+        file.write_all_at(b"beginning", 0).unwrap();
+        file.write_all_at(b"middle", 32 << 20).unwrap();
+        file.sync_all().unwrap();
+        copy(&from, &to).unwrap();
+        assert_eq!(std::fs::read(&from).unwrap(), std::fs::read(&to).unwrap());
+        assert!(std::fs::metadata(&to).unwrap().blocks() * 512 < 8 << 20);
+        assert!(copy(&from, &to).is_err(), "nothing is overwritten");
+        assert!(create(&folder.path().join("c"), 0, ImageFormat::Raw).is_err());
+    }
+}
