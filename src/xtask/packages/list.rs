@@ -74,6 +74,8 @@ pub(super) const PACKAGES: &[Package] = &[
     trixie(Run, "libxkbcommon-x11-0"),
     own(Run, "osinfo-db"),
     trixie(TestHost, "qemu-system-x86"),
+    // For the kernel, before it: the library that kmod must match has moved with GTK.
+    trixie(TestHost, "kmod"),
     own(TestHost, KERNEL),
     own(TestHost, "busybox-static"),
     own(TestHost, "xz-utils"),
