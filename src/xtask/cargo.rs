@@ -20,6 +20,17 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// Adds rustfmt and clippy to a toolchain that was installed without them. If that fails, their checks will say so.
+pub(crate) fn add_components() {
+    for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let there = cargo().args([command, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !there.is_ok_and(|status| status.success()) {
+            let _ =
+                Command::new("rustup").args(["component", "add", component]).current_dir(workspace::root()).status();
+        }
+    }
+}
+
 /// The programs that make up Dormer: the packages they are built from.
 const PROGRAMS: [&str; 4] = ["dormer-app", "dormer-vm", "dormer-nat", "dormer-ctl"];
 

@@ -73,6 +73,7 @@ impl Session<'_> {
         packages::install(&Purpose::all(), self.args.yes)?;
         let wishes = cargo::wishes()?;
         if self.args.only.is_empty() {
+            cargo::add_components();
             self.check("formatting", &["fmt", "--all", "--check"]);
             self.check("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
         }
