@@ -104,6 +104,9 @@ impl NewMachine {
             Profile::Windows => (DriveBus::Ahci, 1, false, RealTimeClock::Local),
             Profile::Legacy => (DriveBus::Ahci, 0, false, RealTimeClock::Local),
         };
+        // Nobody knows which drivers are on a disk that is full already.
+        let used = self.disks.iter().any(|disk| matches!(disk, NewDisk::Use { .. }));
+        let bus = if used && self.os.is_none() { DriveBus::Ahci } else { bus };
         let disks = disks.into_iter().map(|(image, format)| Drive {
             kind: DriveKind::Disk,
             bus,
@@ -122,7 +125,6 @@ impl NewMachine {
         };
         // An empty disk does not start, so its CD is next; once something is installed, the disk comes first as it should. From a
         // disk that is full already nobody would get to the CD that they put in.
-        let used = self.disks.iter().any(|disk| matches!(disk, NewDisk::Use { .. }));
         let drives: Vec<_> = if used && self.cd.is_some() {
             [cd].into_iter().chain(disks).collect()
         } else {

@@ -17,7 +17,7 @@ pub(crate) const MAX_SIZE: u64 = 64 << 40;
 ///
 /// `size` must be a multiple of 512 and at most [`MAX_SIZE`].
 pub(crate) fn create(file: &mut File, size: u64) -> io::Result<()> {
-    if size % 512 != 0 || size > MAX_SIZE {
+    if !size.is_multiple_of(512) || size > MAX_SIZE {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a size for a disk"));
     }
     let l1_entries = size.div_ceil(PER_L1_ENTRY);

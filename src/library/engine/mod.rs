@@ -17,6 +17,11 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
+/// Where engines' sockets are. A desk watches this folder: something changes in it whenever anybody starts a machine.
+pub fn sockets() -> Result<PathBuf> {
+    runtime::base_folder()
+}
+
 /// One of Dormer's programs: what `DORMER_VM` or `DORMER_NAT` names, else beside this program, else in `PATH`.
 pub fn program(name: &'static str) -> Result<PathBuf> {
     let variable = name.to_ascii_uppercase().replace('-', "_");

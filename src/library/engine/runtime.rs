@@ -42,6 +42,11 @@ fn base(make: bool) -> Result<PathBuf> {
     }
 }
 
+/// Where engines' folders are, made if need be: what happens in it can be watched.
+pub(super) fn base_folder() -> Result<PathBuf> {
+    base(true)
+}
+
 /// An engine's folder.
 pub(super) fn folder(uuid: Uuid) -> Result<PathBuf> {
     Ok(base(false)?.join(uuid.to_string()))

@@ -29,7 +29,7 @@ pub struct Volume {
     /// Bytes in the volume.
     pub bytes: u64,
     /// Sector of the boot catalogue.
-    catalog: Option<u32>,
+    pub(super) catalog: Option<u32>,
 }
 
 /// Identifiers are padded with spaces, by some with zeros.

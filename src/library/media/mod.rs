@@ -149,7 +149,7 @@ impl Medium {
         if let Some(processor) = &self.system.foreign {
             return Err(Error::Processor { path: self.path.clone(), processor: processor.clone() });
         }
-        // Inside a qcow2 image nobody looks here.
+        // A qcow2 image may hide its start from this look (compressed).
         if self.boots == Boots::default() && self.format == ImageFormat::Raw {
             return Err(Error::CannotBoot(self.path.clone()));
         }
@@ -166,7 +166,7 @@ pub fn inspect(path: &Path) -> Result<Medium, Error> {
 pub fn inspect_with(path: &Path, database: &mut dyn FnMut() -> osinfo::Database) -> Result<Medium, Error> {
     let path = std::path::absolute(path).map_err(|_| Error::NotFound(path.to_owned()))?;
     let (file, length) = open(&path)?;
-    let image = Image { file: &file, length };
+    let image = Image { file: &file, start: 0, length };
     let medium = |kind, format, size, boots, volume, system| Medium {
         path: path.clone(),
         kind,
@@ -193,7 +193,7 @@ pub fn inspect_with(path: &Path, database: &mut dyn FnMut() -> osinfo::Database)
         return Ok(medium(kind, ImageFormat::Raw, length, boots, Some(volume), system));
     }
     if let Some(size) = qcow2(&image, &path)? {
-        let boots = Boots::default();
+        let boots = qcow2_start(&image).map(|start| partition::boots(&start)).unwrap_or_default();
         return Ok(medium(MediumKind::Disk, ImageFormat::Qcow2, size, boots, None, guess::disk(&path)));
     }
     refuse_known(&image, &path)?;
@@ -233,6 +233,9 @@ fn open(path: &Path) -> Result<(File, u64), Error> {
 /// An image under inspection.
 struct Image<'a> {
     file: &'a File,
+    /// Where the guest's first byte is in the file.
+    start: u64,
+    /// Bytes that can be looked at from there.
     length: u64,
 }
 
@@ -240,7 +243,8 @@ impl Image<'_> {
     /// Bytes at an offset; `None` beyond the end and where the disk does not read.
     fn read<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.file.read_exact_at(&mut bytes, offset).ok()?;
+        offset.checked_add(N as u64).filter(|&end| end <= self.length)?;
+        self.file.read_exact_at(&mut bytes, self.start.checked_add(offset)?).ok()?;
         Some(bytes)
     }
 }
@@ -280,9 +284,26 @@ fn qcow2(image: &Image<'_>, path: &Path) -> Result<Option<u64>, Error> {
     Err(Error::Qcow2 { path: path.to_owned(), why })
 }
 
+/// The guest's first cluster in a qcow2 image, when it stands there uncompressed.
+fn qcow2_start<'a>(image: &Image<'a>) -> Option<Image<'a>> {
+    /// Offsets in L1 and L2 entries.
+    const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+    const COMPRESSED: u64 = 1 << 62;
+    let header = image.read::<48>(0)?;
+    let bits = u32::from_be_bytes(*header[20..].first_chunk()?);
+    let l1 = u64::from_be_bytes(*header[40..].first_chunk()?);
+    let l2 = u64::from_be_bytes(image.read::<8>(l1)?) & OFFSET;
+    let entry = u64::from_be_bytes(image.read::<8>(l2)?);
+    let start = entry & OFFSET;
+    let plain = (9..=21).contains(&bits) && l2 != 0 && start != 0 && entry & COMPRESSED == 0;
+    plain.then_some(Image { file: image.file, start, length: 1 << bits })
+}
+
 /// Refuses what people pick by mistake, by its name.
 fn refuse_known(image: &Image<'_>, path: &Path) -> Result<(), Error> {
-    let start = image.read::<72>(0).unwrap_or([0; 72]);
+    // Shorter files are other things, and the zeros behind them match nothing.
+    let mut start = [0; 72];
+    let _ = image.file.read_at(&mut start, 0);
     let packers: [(&[u8], &str); 6] = [
         (b"\x1f\x8b", "gzip"),
         (b"\xfd7zXZ\0", "xz"),
