@@ -2,6 +2,8 @@
 
 mod debugcon;
 mod fw_cfg;
+mod gate;
+mod hpet;
 mod i8042;
 mod lpc;
 mod mch;
@@ -16,6 +18,8 @@ mod uart;
 
 pub use debugcon::Debugcon;
 pub use fw_cfg::{FW_CFG_PORT, FW_CFG_PORTS, FwCfg, FwCfgState, key};
+pub use gate::Gate;
+pub use hpet::{HPET_LINES, HPET_SIZE, HPET_TIMERS, Hpet, HpetState};
 pub use i8042::{I8042, I8042State};
 pub use lpc::{Lpc, LpcDecoder, LpcState, PIRQS, RCBA_SIZE, RootComplexRegisters, RootComplexRegistersState};
 pub use mch::{Mch, MchState, MemoryController, PAM_SEGMENTS, PamAccess, pam_segment};
