@@ -20,13 +20,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chipset::*;
 use device::pci::{Devfn, PciFunction, PciRoot};
 use device::{Clock, Device, Dma, IrqLine, MmioBus, Msi, PortBus, Ram, Timed, Timer, TimerQueue, VmTime};
+use display::{DispiPorts, LegacyWindow, Output, Vga, VgaPorts};
 use kvm::{GuestSpace, Vm};
 
-use crate::BuildError;
 use crate::memory::{AtomicEcam, MemoryFactory, Placement, RamLayout, ShadowWrites};
+use crate::serial::SerialRecord;
+use crate::{BuildError, host};
 
 /// First port of PCI configuration space.
 const CONFIG_PORTS: u64 = 0xcf8;
+/// Bytes of video memory.
+const VRAM: u64 = 16 << 20;
 
 /// The two address spaces, as vCPUs see them.
 pub struct Buses {
@@ -56,7 +60,7 @@ impl kvm::GuestAccess for Buses {
 pub struct Board {
     pub(crate) vm: Arc<Vm>,
     pub(crate) space: Arc<GuestSpace>,
-    pub(crate) memory: MemoryFactory,
+    pub(crate) memory: Arc<MemoryFactory>,
     pub(crate) ram: Ram,
     pub(crate) layout: RamLayout,
     pub(crate) buses: Arc<Buses>,
@@ -90,7 +94,7 @@ impl Board {
             isa: std::array::from_fn(|gsi| vm.line(gsi as u32)),
             msi: vm.msi(),
             space,
-            memory: MemoryFactory::new(),
+            memory: Arc::new(MemoryFactory::new()),
             ram,
             layout,
             buses,
@@ -209,6 +213,36 @@ impl Board {
         let post = self.keep(PostCode::default());
         ports.claim(0x80..0x81, post)?;
         Ok(Chips { pm, lpc, rtc, fw_cfg })
+    }
+
+    /// Keyboard controller and first serial port.
+    pub(crate) fn add_legacy_ports<P>(
+        &mut self,
+        serial: SerialRecord,
+        power: P,
+    ) -> Result<(Arc<Mutex<I8042>>, Arc<Mutex<Uart>>), BuildError>
+    where
+        P: Fn(PowerRequest) + Send + Sync + 'static,
+    {
+        let (clock, keyboard_irq, mouse_irq) = (self.clock.clone(), self.isa_line(1), self.isa_line(12));
+        let keyboard = self.keep_timed(|timer| I8042::new(keyboard_irq, mouse_irq, clock, timer(0), Box::new(power)));
+        let ports = Arc::clone(&self.buses.ports);
+        ports.claim(0x60..0x61, keyboard.clone())?;
+        ports.claim_from(0x60, 0x64..0x65, keyboard.clone())?;
+        let uart = self.keep(Uart::new(self.isa_line(4), Box::new(serial)));
+        ports.claim(0x3f8..0x400, uart.clone())?;
+        Ok((keyboard, uart))
+    }
+
+    /// The graphics adapter with its legacy ports and window.
+    pub(crate) fn add_vga(&mut self, screen: Arc<dyn Output>) -> Result<Arc<Mutex<Vga>>, BuildError> {
+        let vram = self.memory.zeroed("dormer-vram", VRAM).map_err(host("video memory"))?;
+        let vga = self.keep(Vga::new(vram, self.clock.clone(), screen, self.memory.clone()));
+        let (ports, mmio) = (&self.buses.ports, &self.buses.mmio);
+        ports.claim(0x3b0..0x3e0, Arc::new(Mutex::new(VgaPorts(Arc::clone(&vga)))))?;
+        ports.claim(0x1ce..0x1d1, Arc::new(Mutex::new(DispiPorts(Arc::clone(&vga)))))?;
+        mmio.claim(0xa_0000..0xc_0000, Arc::new(Mutex::new(LegacyWindow(Arc::clone(&vga)))))?;
+        Ok(vga)
     }
 
     /// What firmware learns of memory and boot order from CMOS, where PCs have kept it.

@@ -6,16 +6,21 @@
 mod board;
 mod cpus;
 mod doorbells;
+mod front;
 mod machine;
 mod memory;
+mod screen;
 mod serial;
 mod setup;
+mod variables;
 
 pub use crate::cpus::Stuck;
+pub use crate::front::{Front, Screenshot};
 pub use crate::machine::{Machine, News, Threads};
+pub use crate::screen::{Changes, Screen, Watcher};
 pub use crate::serial::SerialRecord;
-pub use chipset::PowerRequest;
 pub use crate::setup::{Drive, Firmware, Image, Network, Setup};
+pub use chipset::PowerRequest;
 
 /// Why a machine was not built, as a sentence for the person.
 #[derive(Debug, thiserror::Error)]

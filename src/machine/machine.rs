@@ -1,19 +1,23 @@
 //! A machine from power-on to its end, as its owner's thread drives it.
 
 use std::fs::File;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::io::{Read, Write};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use chipset::{ByteSink, PowerRequest, key};
-use device::Device;
+use chipset::{ByteSink, Pflash, PowerRequest, key};
+use device::input::InputRouter;
+use device::pci::SharedMemory;
 use kvm::Vm;
 
 use crate::board::{Board, Chips, lock};
 use crate::cpus::{CpuNews, Cpus, Stuck};
+use crate::front::Front;
 use crate::memory::{self, RamLayout};
+use crate::screen::Screen;
 use crate::serial::SerialRecord;
 use crate::setup::{Firmware, Setup};
+use crate::variables::Variables;
 use crate::{BuildError, host};
 
 /// Bytes of firmware's debug output that are logged.
@@ -28,6 +32,8 @@ pub enum News {
     Power(PowerRequest),
     /// A vCPU cannot go on.
     CpuFailed(String),
+    /// The guest changed UEFI variables; [`Machine::write_variables`] is to be called when it rests.
+    VariablesChanged,
 }
 
 /// Kinds of threads, for confining each to what it does.
@@ -50,7 +56,8 @@ pub struct Machine {
     paused_at: Option<u64>,
     running: bool,
     chips: Chips,
-    serial: SerialRecord,
+    variables: Option<Variables>,
+    front: Front,
     board: Board,
 }
 
@@ -67,11 +74,27 @@ impl Machine {
         let ram = memory::make_ram(layout).map_err(host("memory for the guest"))?;
         let mut board = Board::new(vm, ram, layout);
         memory::map_ram(&board.space, &board.ram, layout)?;
-        let bios = board.add_firmware(setup.firmware)?;
+        let hear = tell.clone();
+        let (bios, variables) = board.add_firmware(setup.firmware, move || hear(News::VariablesChanged))?;
         let hear = tell.clone();
         let power = move |what| hear(News::Power(what));
-        let chips = board.add_chips(bios, setup.clock_offset, debug_log(setup.debugcon), power)?;
+        let chips = board.add_chips(bios, setup.clock_offset, debug_log(setup.debugcon), power.clone())?;
         let serial = SerialRecord::new(setup.serial);
+        let (keyboard, uart) = board.add_legacy_ports(serial.clone(), power)?;
+        let mut input = InputRouter::default();
+        let screen = Arc::new(Screen::default());
+        let vga = board.add_vga(screen.clone())?;
+        input.add_keyboard(keyboard.clone());
+        input.add_pointer(keyboard);
+        let front = Front {
+            screen,
+            vga,
+            space: board.space.clone(),
+            input: Arc::new(input),
+            uart,
+            serial,
+            resize: Arc::new(|_, _, _, _| {}),
+        };
 
         describe(&chips, setup.processors, setup.uuid.into_bytes());
 
@@ -104,7 +127,8 @@ impl Machine {
             paused_at: None,
             running: false,
             chips,
-            serial,
+            variables,
+            front,
             board,
         })
     }
@@ -168,9 +192,14 @@ impl Machine {
         lock(&self.chips.pm).press_power_button();
     }
 
-    /// What the guest sent over its first serial port.
-    pub fn serial(&self) -> &SerialRecord {
-        &self.serial
+    /// Keeps UEFI variables that the guest has changed.
+    pub fn write_variables(&mut self) -> std::io::Result<()> {
+        self.variables.as_mut().map_or(Ok(()), Variables::write)
+    }
+
+    /// Screen, input and serial line, for threads that serve people.
+    pub fn front(&self) -> &Front {
+        &self.front
     }
 }
 
@@ -178,6 +207,10 @@ impl Drop for Machine {
     fn drop(&mut self) {
         // A stuck vCPU was reported by whoever paused; the process is about to end.
         let _ = self.pause();
+        if let Err(error) = self.write_variables() {
+            tracing::error!("UEFI variables are lost: {error}");
+        }
+        self.front.screen.close();
         self.board.timers.close();
         if let Some(thread) = self.timer_thread.take() {
             // A panic of the thread was reported when it happened.
@@ -187,20 +220,59 @@ impl Drop for Machine {
 }
 
 impl Board {
-    /// Puts the firmware under 4 GiB. Gives the ROM that shows below 1 MiB as well.
-    fn add_firmware(&mut self, firmware: Firmware) -> Result<Option<Arc<device::pci::SharedMemory>>, BuildError> {
-        let (name, contents) = match &firmware {
-            Firmware::Bios(rom) => ("dormer-bios", rom),
-            Firmware::Uefi { code, .. } => ("dormer-ovmf", code),
-        };
-        let size = contents.len();
-        if size == 0 || size % 4096 != 0 || size > 8 << 20 {
-            return Err(BuildError::Firmware(size));
+    /// Puts the firmware under 4 GiB. Gives the BIOS, whose end shows below 1 MiB as well, or the variable store.
+    fn add_firmware(
+        &mut self,
+        firmware: Firmware,
+        changed: impl Fn() + Send + 'static,
+    ) -> Result<(Option<Arc<SharedMemory>>, Option<Variables>), BuildError> {
+        match firmware {
+            Firmware::Bios(rom) => Ok((Some(self.add_rom("dormer-bios", &rom)?), None)),
+            Firmware::Uefi { code, variables } => {
+                let code = self.add_rom("dormer-ovmf", &code)?;
+                let mut contents = Vec::new();
+                (&variables)
+                    .take(FIRMWARE_MOST as u64 + 1)
+                    .read_to_end(&mut contents)
+                    .map_err(host("the UEFI variables"))?;
+                let size = check_firmware(contents.len())?;
+                let memory =
+                    self.memory.rom("dormer-variables", &contents, size).map_err(host("memory for firmware"))?;
+                let at = FIRMWARE_TOP - code.size() - size;
+                self.space.map_shared(0, &memory, 0, at, size)?;
+                let (space, shown) = (Arc::clone(&self.space), Arc::clone(&memory));
+                let show = move |show: bool| {
+                    let placed =
+                        if show { space.map_shared(0, &shown, 0, at, size) } else { Ok(space.unmap_shared(0, &shown)) };
+                    if let Err(error) = placed {
+                        tracing::error!("UEFI variables: {error}");
+                    }
+                    if show {
+                        changed();
+                    }
+                };
+                let flash = self.keep(Pflash::new(Arc::clone(&memory), true, Box::new(show)));
+                self.buses.mmio.claim(at..at + size, flash.clone())?;
+                Ok((None, Some(Variables::new(flash, memory, variables))))
+            }
         }
-        let rom = self.memory.rom(name, contents, size as u64).map_err(host("memory for firmware"))?;
-        self.space.map_shared(0, &rom, 0, FIRMWARE_TOP - size as u64, size as u64)?;
-        Ok(matches!(firmware, Firmware::Bios(_)).then_some(rom))
     }
+
+    /// A ROM that ends at 4 GiB.
+    fn add_rom(&mut self, name: &str, contents: &[u8]) -> Result<Arc<SharedMemory>, BuildError> {
+        let size = check_firmware(contents.len())?;
+        let rom = self.memory.rom(name, contents, size).map_err(host("memory for firmware"))?;
+        self.space.map_shared(0, &rom, 0, FIRMWARE_TOP - size, size)?;
+        Ok(rom)
+    }
+}
+
+/// Most bytes of a firmware image.
+const FIRMWARE_MOST: usize = 8 << 20;
+
+fn check_firmware(bytes: usize) -> Result<u64, BuildError> {
+    let good = bytes > 0 && bytes.is_multiple_of(4096) && bytes <= FIRMWARE_MOST;
+    good.then_some(bytes as u64).ok_or(BuildError::Firmware(bytes))
 }
 
 /// What firmware learns by fw_cfg besides tables.

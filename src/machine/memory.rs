@@ -85,6 +85,12 @@ impl MemoryFactory {
     }
 }
 
+impl display::Surfaces for MemoryFactory {
+    fn allocate(&self, bytes: u64) -> io::Result<Arc<SharedMemory>> {
+        self.zeroed("dormer-surface", bytes.next_multiple_of(4096))
+    }
+}
+
 fn sealed(name: &str, bytes: u64) -> io::Result<File> {
     let fd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     rustix::fs::ftruncate(&fd, bytes)?;

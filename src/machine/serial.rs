@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use api::control::Serial;
 use chipset::ByteSink;
@@ -22,14 +23,20 @@ struct Inner {
     pending: Vec<u8>,
 }
 
+#[derive(Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    ready: Condvar,
+}
+
 /// The record of a serial port. Clones are the same record.
 #[derive(Clone, Default)]
-pub struct SerialRecord(Arc<Mutex<Inner>>);
+pub struct SerialRecord(Arc<Shared>);
 
 impl SerialRecord {
     /// An empty record that also writes to `log`.
     pub fn new(log: Option<File>) -> Self {
-        Self(Arc::new(Mutex::new(Inner { log, ..Inner::default() })))
+        Self(Arc::new(Shared { inner: Mutex::new(Inner { log, ..Inner::default() }), ready: Condvar::new() }))
     }
 
     /// What came since byte `from`, at most 64 KiB at a time.
@@ -44,7 +51,16 @@ impl SerialRecord {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the guest has made room for input. Looks again every 20 ms in any case, because the guest may have done so
+    /// before; false when `deadline` has passed.
+    pub(crate) fn wait_ready(&self, deadline: Instant) -> bool {
+        let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
+        let limit = left.min(Duration::from_millis(20));
+        drop(self.0.ready.wait_timeout(self.lock(), limit));
+        true
     }
 }
 
@@ -74,6 +90,10 @@ impl ByteSink for SerialRecord {
                 inner.flush();
             }
         }
+    }
+
+    fn ready(&mut self) {
+        self.0.ready.notify_all();
     }
 }
 

@@ -1,33 +1,39 @@
 //! One machine in one sandboxed process: sockets, threads, main.
 //!
 //! Started by crate `library` with one inherited socket (standard input), over which everything else comes: see `api::spec`. This
-//! process opens no path. The main thread owns the machine; control clients and devices send it [`Order`]s.
+//! process opens no path. The main thread owns the machine (`owner`); control clients (`control`), consoles (`ui`) and devices run
+//! on threads of their own and leave word with it.
 
+mod control;
+mod events;
+mod keys;
+mod owner;
+mod picture;
 mod start;
+mod ui;
 
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use api::spec::Started;
-use machine::{Machine, News};
+use machine::Machine;
+use tracing_subscriber::EnvFilter;
 
-/// What the main thread is told to do.
-enum Order {
-    /// A device or vCPU has news.
-    News(News),
-}
+use crate::events::Events;
+use crate::owner::{Order, Owner};
 
 fn main() -> ExitCode {
     let socket = std::io::stdin();
+    // Fails only for a process that leads a session already: then all is well.
     let _ = rustix::process::setsid();
     match run(socket.as_fd()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let sentence = format!("{error:#}");
-            // The starter may be gone.
+            // Both may be gone, with whoever started this.
             let _ = start::answer(socket.as_fd(), &Started::Failed(sentence.clone()));
             let _ = writeln!(std::io::stderr(), "dormer-vm: {sentence}");
             ExitCode::FAILURE
@@ -35,30 +41,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(socket: std::os::fd::BorrowedFd<'_>) -> Result<()> {
+fn run(socket: BorrowedFd<'_>) -> Result<()> {
     let received = start::receive(socket)?;
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .init();
+    if let Some(log) = &received.log {
+        rustix::stdio::dup2_stderr(log).context("the log cannot be written")?;
+    }
+    let filter = EnvFilter::try_from_env("DORMER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(filter).init();
+    let name = received.setup.name.clone();
     let (orders, inbox) = mpsc::channel();
-    let tell = move |news| {
+    let (news, events) = (orders.clone(), Events::default());
+    let tell = move |item| {
         // Nobody listens any more when the engine is ending.
-        let _ = orders.send(Order::News(news));
+        let _ = news.send(Order::News(item));
     };
-    let mut machine = Machine::build(received.setup, tell, |_| {})?;
+    let machine = Machine::build(received.setup, tell, |_| {})?;
+    let front = machine.front().clone();
+    let context = control::Context { name: name.clone(), front: front.clone(), events: events.clone(), orders };
+    control::serve(received.control, context).context("control clients cannot be served")?;
+    ui::serve(received.ui, name, front).context("consoles cannot be served")?;
+    let mut owner = Owner::new(machine, events);
     if !received.paused {
-        machine.resume();
+        owner.start();
     }
-    start::answer(socket, &Started::Running)?;
-    for order in inbox {
-        match order {
-            Order::News(News::Power(what)) => match what {
-                machine::PowerRequest::Reset => machine.reset()?,
-                machine::PowerRequest::Off => break,
-            },
-            Order::News(News::CpuFailed(why)) => anyhow::bail!("{why}"),
-        }
-    }
-    Ok(())
+    start::answer(socket, &Started::Running).context("whoever started this engine is gone")?;
+    owner.serve(&inbox)
 }

@@ -70,7 +70,9 @@ pub fn receive(socket: impl AsFd) -> Result<Received> {
 
 fn setup(spec: MachineSpec, kvm: FdIndex, fds: &mut Fds) -> Result<Setup> {
     use api::machine::limits;
-    let MachineSpec { name, uuid, board: api::machine::Board::Q35V1, processors, memory, clock_offset, firmware, .. } = &spec;
+    let MachineSpec {
+        name, uuid, board: api::machine::Board::Q35V1, processors, memory, clock_offset, firmware, ..
+    } = &spec;
     ensure!((1..=limits::PROCESSORS).contains(processors), "{processors} processors are impossible");
     ensure!((limits::MEMORY_MIN..=limits::MEMORY_MAX).contains(memory), "{memory} MiB of memory are impossible");
     let ahci = spec.drives.iter().filter(|drive| drive.kind != api::spec::DriveSpecKind::VirtioBlk).count();

@@ -1,0 +1,172 @@
+//! The main thread: owns the machine, and does one thing at a time.
+
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use api::control::{Command, Event, RunState, Status};
+use machine::{Machine, News, PowerRequest};
+use serde_json::{Value, json};
+
+use crate::events::Events;
+
+/// How long UEFI variables rest before they are written.
+const VARIABLES_REST: Duration = Duration::from_millis(500);
+
+/// What the main thread is told.
+pub enum Order {
+    /// A device or vCPU has news.
+    News(News),
+    /// A client's command, with the descriptors that came with it.
+    Command {
+        /// The command.
+        command: Command,
+        /// Its descriptors.
+        fds: Vec<OwnedFd>,
+        /// Where the answer goes; an error is a sentence.
+        answer: SyncSender<Result<Value, String>>,
+    },
+}
+
+/// What comes after an order.
+#[derive(PartialEq, Eq)]
+enum Then {
+    GoOn,
+    End,
+}
+
+/// The machine's owner.
+pub struct Owner {
+    machine: Machine,
+    events: Events,
+    state: RunState,
+    variables_changed: bool,
+}
+
+impl Owner {
+    /// Takes charge of a machine that stands at power-on.
+    pub fn new(machine: Machine, events: Events) -> Self {
+        Self { machine, events, state: RunState::Prelaunch, variables_changed: false }
+    }
+
+    /// Lets it run.
+    pub fn start(&mut self) {
+        self.machine.resume();
+        self.state = RunState::Running;
+    }
+
+    /// Does what it is told until the machine is off.
+    pub fn serve(&mut self, inbox: &Receiver<Order>) -> Result<()> {
+        loop {
+            let order = if self.variables_changed {
+                match inbox.recv_timeout(VARIABLES_REST) {
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.variables_changed = false;
+                        if let Err(error) = self.machine.write_variables() {
+                            tracing::error!("UEFI variables cannot be kept: {error}");
+                        }
+                        continue;
+                    }
+                    other => other.ok(),
+                }
+            } else {
+                inbox.recv().ok()
+            };
+            let then = match order {
+                Some(Order::News(news)) => self.hear(news)?,
+                Some(Order::Command { command, fds, answer }) => {
+                    let (result, then) = match self.obey(command, fds) {
+                        Ok((value, then)) => (Ok(value), then),
+                        Err(error) => (Err(format!("{error:#}")), Then::GoOn),
+                    };
+                    // The client may have gone meanwhile.
+                    let _ = answer.send(result);
+                    then
+                }
+                None => Then::End,
+            };
+            if then == Then::End {
+                return Ok(());
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) -> Result<Then> {
+        match news {
+            News::Power(PowerRequest::Reset) => self.reset(true)?,
+            News::Power(PowerRequest::Off) => {
+                self.machine.pause()?;
+                self.end(true, "guest-shutdown");
+                return Ok(Then::End);
+            }
+            News::VariablesChanged => self.variables_changed = true,
+            News::CpuFailed(why) => {
+                tracing::error!("the machine stopped: {why}");
+                self.machine.pause()?;
+                self.state = RunState::InternalError;
+                self.events.emit(&Event::Stop {});
+            }
+        }
+        Ok(Then::GoOn)
+    }
+
+    fn obey(&mut self, command: Command, _fds: Vec<OwnedFd>) -> Result<(Value, Then)> {
+        let mut then = Then::GoOn;
+        let value = match command {
+            Command::QueryStatus {} => {
+                serde_json::to_value(Status { running: self.machine.is_running(), status: self.state })?
+            }
+            Command::Stop {} => {
+                if self.machine.is_running() {
+                    self.machine.pause()?;
+                    self.state = RunState::Paused;
+                    self.events.emit(&Event::Stop {});
+                }
+                json!({})
+            }
+            Command::Cont {} => {
+                if self.state == RunState::InternalError {
+                    bail!("the machine cannot go on: reset it");
+                }
+                if !self.machine.is_running() {
+                    self.start();
+                    self.events.emit(&Event::Resume {});
+                }
+                json!({})
+            }
+            Command::SystemReset {} => {
+                self.reset(false)?;
+                json!({})
+            }
+            Command::SystemPowerdown {} => {
+                self.machine.press_power_button();
+                self.events.emit(&Event::Powerdown {});
+                json!({})
+            }
+            Command::Quit {} => {
+                self.machine.pause()?;
+                self.end(false, "host-qmp-quit");
+                then = Then::End;
+                json!({})
+            }
+            other => bail!("{other:?} is not for the machine's owner"),
+        };
+        Ok((value, then))
+    }
+
+    fn reset(&mut self, guest: bool) -> Result<()> {
+        self.machine.reset()?;
+        if self.state == RunState::InternalError {
+            self.start();
+        }
+        let reason = if guest { "guest-reset" } else { "host-qmp-system-reset" };
+        self.events.emit(&Event::Reset { guest, reason: reason.into() });
+        Ok(())
+    }
+
+    fn end(&mut self, guest: bool, reason: &str) {
+        self.state = RunState::Shutdown;
+        self.events.emit(&Event::Shutdown { guest, reason: reason.into() });
+    }
+}
