@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use device::Ram;
+use serde::{Deserialize, Serialize};
 use virtio_queue::DescriptorChain;
 use vm_memory::{Bytes, GuestAddress, GuestMemory, GuestMemoryBackend};
 
@@ -33,7 +34,7 @@ pub enum BadChain {
 }
 
 /// A piece of guest RAM. Where a [`Chain`] gave it, it is RAM from end to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Guest-physical address.
     pub address: u64,
@@ -46,6 +47,14 @@ pub struct Span {
 pub struct Chain {
     head: u16,
     ram: Arc<Ram>,
+    readable: Vec<Span>,
+    writable: Vec<Span>,
+}
+
+/// A chain in a device's saved state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainState {
+    head: u16,
     readable: Vec<Span>,
     writable: Vec<Span>,
 }
@@ -79,6 +88,15 @@ impl Chain {
         if !ended {
             return Err(BadChain::Endless);
         }
+        Self::from_spans(head, readable, writable, ram)
+    }
+
+    fn from_spans(
+        head: u16,
+        mut readable: Vec<Span>,
+        mut writable: Vec<Span>,
+        ram: &Arc<Ram>,
+    ) -> Result<Self, BadChain> {
         for spans in [&mut readable, &mut writable] {
             spans.retain(|span| span.length != 0);
             for span in spans {
@@ -88,6 +106,21 @@ impl Chain {
             }
         }
         Ok(Self { head, ram: Arc::clone(ram), readable, writable })
+    }
+
+    /// The chain as plain data, for a device that is saved while it holds it.
+    pub fn save(&self) -> ChainState {
+        let Self { head, ram: _, readable, writable } = self;
+        ChainState { head: *head, readable: readable.clone(), writable: writable.clone() }
+    }
+
+    /// A saved chain, checked again.
+    pub(crate) fn restore(saved: ChainState, ram: &Arc<Ram>) -> Result<Self, BadChain> {
+        let ChainState { head, readable, writable } = saved;
+        if readable.len() + writable.len() > MAX_DESCRIPTORS {
+            return Err(BadChain::TooLong);
+        }
+        Self::from_spans(head, readable, writable, ram)
     }
 
     /// Index of the first descriptor; unique among the requests of a queue that are under way.

@@ -2,6 +2,7 @@
 //! back. It can be told to misbehave.
 
 use std::cell::Cell;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use device::bench::Bench;
 use device::pci::PciFunction;
@@ -54,16 +55,26 @@ pub(crate) struct Request {
 /// The driver, with its machine.
 pub(crate) struct Driver<D> {
     pub(crate) bench: Bench,
-    pub(crate) function: VirtioPci<D>,
+    /// Behind its mutex, as on a board.
+    pub(crate) shared: Arc<Mutex<VirtioPci<D>>>,
     next_descriptor: Vec<u16>,
     used: Vec<u16>,
     next_buffer: Cell<u64>,
 }
 
 impl<D: VirtioDevice> Driver<D> {
+    /// The function, for as long as the guard lives.
+    pub(crate) fn function(&self) -> MutexGuard<'_, VirtioPci<D>> {
+        self.shared.lock().unwrap()
+    }
+
     /// A machine with the device in it; the driver did nothing yet, but the function may master the bus.
     pub(crate) fn new(device: D) -> Self {
-        let bench = Bench::new(RAM);
+        Self::on(Bench::new(RAM), device)
+    }
+
+    /// The same on a bench of [`RAM`] bytes that the device's back end knows.
+    pub(crate) fn on(bench: Bench, device: D) -> Self {
         let dma: Dma = bench.dma();
         let mut function = VirtioPci::new(device, dma, bench.msi());
         function.connect_intx(bench.line.share());
@@ -71,7 +82,7 @@ impl<D: VirtioDevice> Driver<D> {
         let queues = function.core().msix_vectors() - 1;
         Self {
             bench,
-            function,
+            shared: Arc::new(Mutex::new(function)),
             next_descriptor: vec![0; queues.into()],
             used: vec![0; queues.into()],
             next_buffer: Cell::new(BUFFERS),
@@ -133,11 +144,11 @@ impl<D: VirtioDevice> Driver<D> {
     }
 
     pub(crate) fn read(&mut self, at: u64, size: Size) -> u64 {
-        self.function.bar_read(BAR, COMMON + at, size)
+        self.function().bar_read(BAR, COMMON + at, size)
     }
 
     pub(crate) fn write(&mut self, at: u64, size: Size, value: u64) {
-        self.function.bar_write(BAR, COMMON + at, size, value);
+        self.function().bar_write(BAR, COMMON + at, size, value);
     }
 
     pub(crate) fn status(&mut self) -> u8 {
@@ -149,21 +160,21 @@ impl<D: VirtioDevice> Driver<D> {
     }
 
     pub(crate) fn isr(&mut self) -> u8 {
-        self.function.bar_read(BAR, ISR, Size::Byte) as u8
+        self.function().bar_read(BAR, ISR, Size::Byte) as u8
     }
 
     pub(crate) fn config<const N: usize>(&mut self, at: u64) -> [u8; N] {
-        std::array::from_fn(|i| self.function.bar_read(BAR, DEVICE + at + i as u64, Size::Byte) as u8)
+        std::array::from_fn(|i| self.function().bar_read(BAR, DEVICE + at + i as u64, Size::Byte) as u8)
     }
 
     pub(crate) fn set_config(&mut self, at: u64, bytes: &[u8]) {
         for (i, byte) in bytes.iter().enumerate() {
-            self.function.bar_write(BAR, DEVICE + at + i as u64, Size::Byte, (*byte).into());
+            self.function().bar_write(BAR, DEVICE + at + i as u64, Size::Byte, (*byte).into());
         }
     }
 
     pub(crate) fn ring(&mut self, queue: u16) {
-        self.function.bar_write(BAR, NOTIFY + 4 * u64::from(queue), Size::Word, queue.into());
+        self.function().bar_write(BAR, NOTIFY + 4 * u64::from(queue), Size::Word, queue.into());
     }
 
     fn base(queue: u16) -> u64 {
@@ -210,7 +221,7 @@ impl<D: VirtioDevice> Driver<D> {
     }
 
     fn size(&self, queue: u16) -> u16 {
-        self.function.device().identity().queue_sizes[usize::from(queue)]
+        self.function().device().identity().queue_sizes[usize::from(queue)]
     }
 
     fn place_parts(&self, parts: &[Part<'_>]) -> Vec<(u64, u32, u16)> {

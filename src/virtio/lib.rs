@@ -18,7 +18,7 @@ mod window;
 #[cfg(test)]
 mod driver;
 
-pub use crate::chain::{BadChain, Chain, MAX_DESCRIPTORS, Span, cut, length};
+pub use crate::chain::{BadChain, Chain, ChainState, MAX_DESCRIPTORS, Span, cut, length};
 pub use crate::pci::{SUBSYSTEM, VENDOR, VirtioPci, VirtioPciState, identity};
 pub use crate::queue::VirtqueueState;
 pub use crate::queues::Queues;

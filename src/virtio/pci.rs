@@ -82,6 +82,16 @@ impl<D: VirtioDevice> VirtioPci<D> {
     pub fn change<R>(&mut self, react: impl FnOnce(&mut D, &mut Queues) -> R) -> R {
         self.transport.change(&mut self.core, react)
     }
+
+    /// See [`Transport::change_more`].
+    pub fn change_more<R>(&mut self, react: impl FnOnce(&mut D, &mut Queues) -> R) -> R {
+        self.transport.change_more(react)
+    }
+
+    /// See [`Transport::settle`].
+    pub fn settle(&mut self) {
+        self.transport.settle(&mut self.core);
+    }
 }
 
 impl<D: VirtioDevice> PciFunction for VirtioPci<D> {

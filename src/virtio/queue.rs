@@ -167,6 +167,11 @@ impl Virtqueue {
         live.rings.set_next_avail(live.rings.next_avail().wrapping_sub(chains.len() as u16));
     }
 
+    /// Is the chain that starts at `head` the device's?
+    pub(crate) fn is_in_flight(&self, head: u16) -> bool {
+        self.live.as_ref().is_some_and(|live| live.in_flight.get(usize::from(head)) == Some(&true))
+    }
+
     /// Gives chains back to the driver, each with the number of bytes written to it, all of them at once: the driver sees
     /// none or all.
     pub(crate) fn push(&mut self, ram: &Ram, chains: &[(Chain, u32)]) -> Result<(), BadQueue> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use device::{Dma, Ram};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, ChainState};
 use crate::queue::Virtqueue;
 
 /// A device's virtqueues. Lent to the device with every call; while the driver is not ready, or after it broke a ring, they look
@@ -98,6 +98,13 @@ impl Queues {
         if let Some(queue) = self.list.get_mut(usize::from(queue)).filter(|_| self.running) {
             queue.unpop(chains);
         }
+    }
+
+    /// A request of `queue` that the device held when the machine was saved. `None` when the saved queue does not have it
+    /// under way, or its buffers are not RAM.
+    pub fn readmit(&self, queue: u16, saved: ChainState) -> Option<Chain> {
+        let chain = Chain::restore(saved, &self.ram).ok()?;
+        self.list.get(usize::from(queue))?.is_in_flight(chain.head()).then_some(chain)
     }
 
     /// Gives a request back, done: `written` bytes were written to it, from its first writable byte on.

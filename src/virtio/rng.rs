@@ -114,6 +114,6 @@ mod tests {
     fn state() {
         let mut driver = driver(Some(1));
         driver.ask(0, &[Part::In(5)], 0).unwrap();
-        check_state(&mut driver.function, device::Device::reset);
+        check_state(&mut *driver.function(), device::Device::reset);
     }
 }

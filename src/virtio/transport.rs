@@ -170,13 +170,19 @@ impl<D: VirtioDevice> Transport<D> {
         }
     }
 
-    /// Something happened to the device from outside the guest: lets it react, with its queues. They look empty while the
-    /// driver is not ready.
+    /// Something happened to the device from outside the guest: lets it react, with its queues, and tells the driver. The
+    /// queues look empty while the driver is not ready.
     pub fn change<R>(&mut self, core: &mut PciCore, react: impl FnOnce(&mut D, &mut Queues) -> R) -> R {
-        self.queues.begin();
-        let result = react(&mut self.device, &mut self.queues);
+        let result = self.change_more(react);
         self.settle(core);
         result
+    }
+
+    /// One of several things that happened at once. The driver is told by [`Self::settle`], which the caller calls after the
+    /// last.
+    pub fn change_more<R>(&mut self, react: impl FnOnce(&mut D, &mut Queues) -> R) -> R {
+        self.queues.begin();
+        react(&mut self.device, &mut self.queues)
     }
 
     /// The machine was reset.
@@ -331,7 +337,7 @@ impl<D: VirtioDevice> Transport<D> {
     }
 
     /// After the device acted: tells the driver what there is to tell.
-    fn settle(&mut self, core: &mut PciCore) {
+    pub fn settle(&mut self, core: &mut PciCore) {
         if std::mem::take(&mut self.queues.broken) {
             self.status |= Status::NEEDS_RESET;
             self.raise(core, ISR_CONFIG, self.config_vector);
