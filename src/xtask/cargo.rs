@@ -31,16 +31,13 @@ pub(crate) fn add_components() {
     }
 }
 
-/// The programs that make up Dormer: the packages they are built from.
-const PROGRAMS: [&str; 4] = ["dormer-app", "dormer-vm", "dormer-nat", "dormer-ctl"];
-
 /// Builds Dormer's programs; `false` if that failed.
 ///
 /// # Errors
 /// Cargo cannot be run.
 pub(crate) fn build_programs(profile: &str) -> Result<bool> {
-    let packages = PROGRAMS.iter().flat_map(|program| ["-p", program]);
-    let built = cargo().args(["build", "--keep-going", "--profile", profile, "--bins"]).args(packages).status();
+    let everything = ["build", "--workspace", "--exclude", "dormer-xtask", "--bins", "--keep-going"];
+    let built = cargo().args(everything).args(["--profile", profile]).status();
     Ok(built.context("cannot run cargo")?.success())
 }
 
