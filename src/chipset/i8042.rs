@@ -58,8 +58,7 @@ enum Awaiting {
     Mouse,
 }
 
-/// The controller. Wants ports 0x60..0x65 (it answers at 0x60 and 0x64 and leaves those between, the PIT's 0x61 among them, to
-/// whoever decodes first), lines to IRQ 1 and IRQ 12, and [`Timed`].
+/// The controller. Wants ports 0x60 and 0x64, both as offsets from 0x60, lines to IRQ 1 and IRQ 12, and [`Timed`].
 pub struct I8042 {
     ram: [u8; RAM],
     output: Option<(u8, Source)>,

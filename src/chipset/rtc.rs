@@ -300,7 +300,7 @@ impl Rtc {
         if self.stands() {
             return;
         }
-        let second = self.calendar.seconds(now);
+        let second = self.calendar.seconds(now).max(self.seen_second);
         if second > self.seen_second {
             self.c |= Flags::UPDATE_ENDED;
             if self.next_alarm(self.seen_second).is_some_and(|alarm| alarm <= second) {
@@ -312,8 +312,9 @@ impl Rtc {
 
     /// Guests count time by periodic interrupts. One that the host had no time to deliver is owed, up to a second's worth.
     fn catch_up_periods(&mut self, now: VmTime) {
-        let periods = self.periods(now);
-        let passed = periods.saturating_sub(self.seen_period);
+        // A timer that waited for the device's mutex brings a time that was looked at already.
+        let periods = self.periods(now).max(self.seen_period);
+        let passed = periods - self.seen_period;
         self.seen_period = periods;
         if !self.b.contains(Control::PERIODIC) {
             self.owed = 0;
