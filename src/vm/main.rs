@@ -9,6 +9,7 @@ mod events;
 mod keys;
 mod owner;
 mod picture;
+mod sandbox;
 mod start;
 mod ui;
 
@@ -48,6 +49,7 @@ fn run(socket: BorrowedFd<'_>) -> Result<()> {
     }
     let filter = EnvFilter::try_from_env("DORMER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(filter).init();
+    sandbox::enter()?;
     let name = received.setup.name.clone();
     let (orders, inbox) = mpsc::channel();
     let (news, events) = (orders.clone(), Events::default());
@@ -55,7 +57,7 @@ fn run(socket: BorrowedFd<'_>) -> Result<()> {
         // Nobody listens any more when the engine is ending.
         let _ = news.send(Order::News(item));
     };
-    let machine = Machine::build(received.setup, tell, |_| {})?;
+    let machine = Machine::build(received.setup, tell, sandbox::confine)?;
     let front = machine.front().clone();
     let context = control::Context { name: name.clone(), front: front.clone(), events: events.clone(), orders };
     control::serve(received.control, context).context("control clients cannot be served")?;
