@@ -1,3 +1,5 @@
 //! Dormer, the app.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    dormer_app::run()
+}

@@ -1,0 +1,23 @@
+//! Questions before something is lost.
+
+use adw::prelude::*;
+
+use crate::i18n::gettext;
+
+/// Asks whether to do something that cannot be undone, and does it when the answer is yes. `verb` is the button's label.
+pub(crate) fn before(
+    parent: &impl IsA<gtk::Widget>,
+    (heading, body, verb): (&str, &str, &str),
+    act: impl FnOnce() + 'static,
+) {
+    let dialog = adw::AlertDialog::new(Some(heading), Some(body));
+    dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("act", verb)]);
+    dialog.set_response_appearance("act", adw::ResponseAppearance::Destructive);
+    dialog.set_default_response(Some("cancel"));
+    dialog.set_close_response("cancel");
+    dialog.choose(Some(parent), None::<&gtk::gio::Cancellable>, move |response| {
+        if response == "act" {
+            act();
+        }
+    });
+}

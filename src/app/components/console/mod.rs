@@ -1,0 +1,10 @@
+//! A running machine's window: its screen, keyboard and pointer.
+
+mod display;
+mod geometry;
+mod keyboard;
+mod pointer;
+mod send_keys;
+mod window;
+
+pub(crate) use window::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};

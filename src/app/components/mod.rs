@@ -1,0 +1,9 @@
+//! The app's windows, pages and dialogs: one relm4 component each.
+
+pub(crate) mod about;
+pub(crate) mod ask;
+pub(crate) mod console;
+pub(crate) mod machine_list;
+pub(crate) mod machine_page;
+pub(crate) mod new_machine;
+pub(crate) mod window;

@@ -1,0 +1,497 @@
+//! A new machine: one page. The person picks an image (or drops one); the rest is filled in and can be changed.
+
+use std::path::{Path, PathBuf};
+
+use adw::prelude::*;
+use api::machine::{Firmware, Host, ImageFormat, Profile, Wants, check_name, limits};
+use gtk::{gdk, gio};
+use library::media::{Medium, MediumKind};
+use library::{Library, NewDisk, NewMachine};
+use relm4::prelude::*;
+use uuid::Uuid;
+
+use crate::i18n::{gettext, gettext_f};
+use crate::machines;
+use crate::words;
+
+/// Most GiB of a disk.
+const DISK_MAX: f64 = 65536.0;
+
+/// The dialog.
+pub(crate) struct NewMachineDialog {
+    host: Host,
+    image: Image,
+    /// The person changed the name: it is not filled in any more.
+    named: bool,
+    name_problem: Option<String>,
+    /// Why there is no machine.
+    problem: Option<String>,
+    creating: bool,
+    /// Which inspection is the newest.
+    inspection: u32,
+    /// What the fields are filled with; they are read when the machine is made.
+    fill: NewMachine,
+}
+
+/// The image that the person picked.
+#[derive(Debug)]
+enum Image {
+    None,
+    Inspecting(PathBuf),
+    Known(Box<Medium>),
+    Bad(PathBuf, String),
+}
+
+/// What the dialog is told.
+#[derive(Debug)]
+pub(crate) enum NewMachineMsg {
+    /// Use this image.
+    Use(PathBuf),
+    /// Let the person pick one.
+    Pick,
+    /// No image.
+    Forget,
+    /// The person typed a name.
+    Named(String),
+    /// Make it.
+    Create,
+    /// The dialog is closed.
+    Closed,
+}
+
+/// What the dialog tells.
+#[derive(Debug)]
+pub(crate) enum NewMachineOutput {
+    /// There is a new machine.
+    Created(Uuid),
+    /// The dialog is closed.
+    Closed,
+}
+
+/// What commands find out.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// What is in an image (of this inspection), and a free name for it.
+    Medium(u32, Result<(Box<Medium>, String), (PathBuf, String)>),
+    /// A free name.
+    Name(String),
+    /// The machine is made.
+    Created(Result<Uuid, String>),
+}
+
+#[relm4::component(pub(crate))]
+impl Component for NewMachineDialog {
+    type Init = ();
+    type Input = NewMachineMsg;
+    type Output = NewMachineOutput;
+    type CommandOutput = Found;
+
+    view! {
+        #[root]
+        adw::Dialog {
+            set_title: &gettext("New Machine"),
+            set_content_width: 520,
+            set_content_height: 640,
+            connect_closed => NewMachineMsg::Closed,
+
+            #[wrap(Some)]
+            set_child = &adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    set_show_start_title_buttons: false,
+                    set_show_end_title_buttons: false,
+                    pack_start = &gtk::Button {
+                        set_label: &gettext("_Cancel"),
+                        set_use_underline: true,
+                        set_tooltip_text: Some(&gettext("Make No Machine")),
+                        connect_clicked[root] => move |_| { root.close(); },
+                    },
+                    pack_end = &gtk::Button {
+                        set_label: &gettext("C_reate"),
+                        set_use_underline: true,
+                        set_tooltip_text: Some(&gettext("Make the Machine and Start It")),
+                        add_css_class: "suggested-action",
+                        #[watch]
+                        set_sensitive: model.can_create(),
+                        connect_clicked => NewMachineMsg::Create,
+                    },
+                    pack_end = &adw::Spinner {
+                        #[watch]
+                        set_visible: model.creating,
+                    },
+                },
+
+                #[name = "page"]
+                adw::PreferencesPage {
+                    #[watch]
+                    set_sensitive: !model.creating,
+
+                    #[name = "image_group"]
+                    adw::PreferencesGroup {
+                        set_description: Some(&gettext("Choose the installer or disk image of a system, or drop it here.")),
+
+                        #[name = "image_row"]
+                        adw::ActionRow {
+                            set_use_markup: false,
+                            #[watch]
+                            set_title: &model.image_title(),
+                            #[watch]
+                            set_subtitle: &model.image_subtitle(),
+                            set_subtitle_lines: 3,
+                            set_activatable_widget: Some(&pick),
+
+                            add_prefix = &gtk::Image {
+                                set_icon_name: Some("media-optical-symbolic"),
+                                set_accessible_role: gtk::AccessibleRole::Presentation,
+                            },
+                            add_suffix = &adw::Spinner {
+                                #[watch]
+                                set_visible: matches!(model.image, Image::Inspecting(_)),
+                            },
+                            add_suffix = &gtk::Button {
+                                set_icon_name: "edit-clear-symbolic",
+                                set_tooltip_text: Some(&gettext("Use No Image")),
+                                set_valign: gtk::Align::Center,
+                                add_css_class: "flat",
+                                #[watch]
+                                set_visible: !matches!(model.image, Image::None),
+                                connect_clicked => NewMachineMsg::Forget,
+                            },
+                            #[name = "pick"]
+                            add_suffix = &gtk::Button {
+                                set_icon_name: "document-open-symbolic",
+                                set_tooltip_text: Some(&gettext("Choose an Image…")),
+                                set_valign: gtk::Align::Center,
+                                add_css_class: "flat",
+                                connect_clicked => NewMachineMsg::Pick,
+                            },
+                        },
+                    },
+
+                    adw::PreferencesGroup {
+                        #[watch]
+                        set_visible: model.problem().is_some(),
+
+                        gtk::Label {
+                            #[watch]
+                            set_label: &model.problem().unwrap_or_default(),
+                            set_wrap: true,
+                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
+                            set_xalign: 0.0,
+                            set_selectable: true,
+                            add_css_class: "error",
+                        },
+                    },
+
+                    adw::PreferencesGroup {
+                        #[name = "name"]
+                        adw::EntryRow {
+                            set_title: &gettext("Name"),
+                            #[watch]
+                            set_class_active: ("error", model.name_problem.is_some()),
+                            connect_changed[sender] => move |row| {
+                                sender.input(NewMachineMsg::Named(row.text().into()));
+                            },
+                            connect_entry_activated => NewMachineMsg::Create,
+                        },
+                    },
+
+                    adw::PreferencesGroup {
+                        #[name = "processors"]
+                        adw::SpinRow::with_range(1.0, f64::from(limits::PROCESSORS), 1.0) {
+                            set_title: &gettext("Processors"),
+                            set_subtitle: &gettext_f("{count} in this computer", &[("count", &model.host.processors.to_string())]),
+                        },
+                        #[name = "memory"]
+                        adw::SpinRow::with_range(limits::MEMORY_MIN as f64, model.host.memory as f64, 256.0) {
+                            set_title: &gettext("Memory in MiB"),
+                            set_subtitle: &gettext_f("{size} in this computer", &[("size", &model.host.memory.to_string())]),
+                        },
+                        #[name = "disk"]
+                        adw::SpinRow::with_range(1.0, DISK_MAX, 1.0) {
+                            set_title: &gettext("Disk in GiB"),
+                            set_subtitle: &gettext("Takes room as it fills"),
+                            #[watch]
+                            set_visible: !model.brings_disk(),
+                        },
+                    },
+
+                    adw::PreferencesGroup {
+                        adw::ExpanderRow {
+                            set_title: &gettext("More"),
+
+                            #[name = "firmware"]
+                            add_row = &adw::ComboRow {
+                                set_title: &gettext("Firmware"),
+                                set_model: Some(&gtk::StringList::new(&["UEFI", "BIOS"])),
+                            },
+                            #[name = "profile"]
+                            add_row = &adw::ComboRow {
+                                set_title: &gettext("Devices"),
+                                set_subtitle: &gettext("What the system in it has drivers for"),
+                                set_model: Some(&gtk::StringList::new(&[
+                                    &gettext("Fast, for Linux and BSD"),
+                                    &gettext("For Windows"),
+                                    &gettext("For old systems"),
+                                ])),
+                            },
+                        },
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let host = library::host::resources();
+        let model = Self {
+            host,
+            image: Image::None,
+            named: false,
+            name_problem: None,
+            problem: None,
+            creating: false,
+            inspection: 0,
+            fill: NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), host),
+        };
+        let widgets = view_output!();
+        // The spin buttons within have no name of their own.
+        for row in [&widgets.processors, &widgets.memory, &widgets.disk] {
+            row.upcast_ref::<gtk::Widget>().update_property(&[gtk::accessible::Property::Label(&row.title())]);
+        }
+        model.fill_in(&widgets);
+        take_drops(&widgets.page, &widgets.image_group, &sender);
+        sender.spawn_oneshot_command(|| Found::Name(free_name(&gettext("Machine"))));
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: NewMachineMsg,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            NewMachineMsg::Use(path) => self.inspect(path, &sender),
+            NewMachineMsg::Pick => pick(root, &sender),
+            NewMachineMsg::Forget => {
+                self.image = Image::None;
+                self.problem = None;
+                self.inspection += 1;
+                widgets.pick.grab_focus();
+            }
+            NewMachineMsg::Named(name) => {
+                self.named |= name != self.fill.name;
+                self.name_problem = check_name(&name).err().map(|problem| words::sentence(&problem.to_string()));
+                self.problem = None;
+            }
+            NewMachineMsg::Create if self.can_create() => self.create(widgets, &sender),
+            NewMachineMsg::Create => {}
+            NewMachineMsg::Closed => drop(sender.output(NewMachineOutput::Closed)),
+        }
+        self.update_view(widgets, sender);
+    }
+
+    fn update_cmd_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        found: Found,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match found {
+            Found::Medium(inspection, _) if inspection != self.inspection => {}
+            Found::Medium(_, Ok((medium, name))) => {
+                let name = if self.named { widgets.name.text().into() } else { name };
+                self.fill = NewMachine::for_medium(name, &medium, self.host);
+                self.image = match medium.check_bootable() {
+                    Ok(()) => Image::Known(medium),
+                    Err(error) => Image::Bad(medium.path.clone(), error.to_string()),
+                };
+                self.fill_in(widgets);
+            }
+            Found::Medium(_, Err((path, why))) => self.image = Image::Bad(path, why),
+            Found::Name(name) => {
+                if !self.named && matches!(self.image, Image::None) {
+                    self.fill.name = name;
+                    widgets.name.set_text(&self.fill.name);
+                }
+            }
+            Found::Created(Ok(uuid)) => {
+                drop(sender.output(NewMachineOutput::Created(uuid)));
+                root.force_close();
+            }
+            Found::Created(Err(why)) => {
+                self.creating = false;
+                self.problem = Some(words::sentence(&why));
+            }
+        }
+        self.update_view(widgets, sender);
+    }
+}
+
+impl NewMachineDialog {
+    fn inspect(&mut self, path: PathBuf, sender: &ComponentSender<Self>) {
+        self.inspection += 1;
+        self.problem = None;
+        self.image = Image::Inspecting(path.clone());
+        let inspection = self.inspection;
+        sender.spawn_oneshot_command(move || {
+            let medium = library::media::inspect(&path);
+            Found::Medium(
+                inspection,
+                match medium {
+                    Ok(medium) => {
+                        let name = free_name(&medium.system.name);
+                        Ok((Box::new(medium), name))
+                    }
+                    Err(error) => Err((path, error.to_string())),
+                },
+            )
+        });
+    }
+
+    /// Puts defaults into the fields.
+    fn fill_in(&self, widgets: &NewMachineDialogWidgets) {
+        if widgets.name.text() != self.fill.name {
+            widgets.name.set_text(&self.fill.name);
+        }
+        widgets.processors.set_value(self.fill.processors.into());
+        widgets.memory.set_value(self.fill.memory as f64);
+        if let Some(NewDisk::Create { size, .. }) = self.fill.disks.first() {
+            widgets.disk.set_value((size >> 30) as f64);
+        }
+        widgets.firmware.set_selected(if self.fill.firmware == Firmware::Uefi { 0 } else { 1 });
+        widgets.profile.set_selected(match self.fill.profile {
+            Profile::Linux => 0,
+            Profile::Windows => 1,
+            Profile::Legacy => 2,
+        });
+    }
+
+    /// Reads the fields and makes the machine.
+    fn create(&mut self, widgets: &NewMachineDialogWidgets, sender: &ComponentSender<Self>) {
+        let mut new = match &self.image {
+            Image::Known(medium) => NewMachine::for_medium("", medium, self.host),
+            _ => NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), self.host),
+        };
+        new.name = widgets.name.text().into();
+        new.processors = widgets.processors.value() as u32;
+        new.memory = widgets.memory.value() as u64;
+        new.firmware = if widgets.firmware.selected() == 0 { Firmware::Uefi } else { Firmware::Bios };
+        new.profile = match widgets.profile.selected() {
+            0 => Profile::Linux,
+            1 => Profile::Windows,
+            _ => Profile::Legacy,
+        };
+        if !self.brings_disk() {
+            let size = (widgets.disk.value() as u64) << 30;
+            new.disks = vec![NewDisk::Create { size, format: ImageFormat::Qcow2 }];
+        }
+        self.creating = true;
+        self.problem = None;
+        sender.spawn_oneshot_command(move || {
+            Found::Created(machines::create(&new).map_err(|error| error.to_string()))
+        });
+    }
+
+    fn can_create(&self) -> bool {
+        let image = matches!(self.image, Image::None | Image::Known(_));
+        image && self.name_problem.is_none() && !self.creating
+    }
+
+    /// Is the image a disk that the machine starts from?
+    fn brings_disk(&self) -> bool {
+        matches!(&self.image, Image::Known(medium) if medium.kind == MediumKind::Disk)
+    }
+
+    /// What keeps the machine from being made.
+    fn problem(&self) -> Option<String> {
+        let image = match &self.image {
+            Image::Bad(_, why) => Some(words::sentence(why)),
+            _ => None,
+        };
+        image.or_else(|| self.name_problem.clone()).or_else(|| self.problem.clone())
+    }
+
+    fn image_title(&self) -> String {
+        let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        match &self.image {
+            Image::None => gettext("Installer or Disk Image"),
+            Image::Inspecting(path) | Image::Bad(path, _) => name(path),
+            Image::Known(medium) => name(&medium.path),
+        }
+    }
+
+    fn image_subtitle(&self) -> String {
+        match &self.image {
+            Image::None => gettext("An ISO file, for example"),
+            Image::Inspecting(_) => gettext("Looking at it…"),
+            Image::Bad(..) => String::new(),
+            Image::Known(medium) => {
+                let system = [("system", medium.system.name.as_str())];
+                match (medium.kind, medium.system.live) {
+                    (MediumKind::Cd, false) => gettext_f("Installs {system}", &system),
+                    (MediumKind::Cd, true) => gettext_f("{system}, starts without installing", &system),
+                    (MediumKind::Disk, _) => gettext_f("A disk with {system}, used where it is", &system),
+                }
+            }
+        }
+    }
+}
+
+fn free_name(base: &str) -> String {
+    Library::open().and_then(|library| library.free_name(base)).unwrap_or_else(|_| base.to_owned())
+}
+
+fn pick(dialog: &adw::Dialog, sender: &ComponentSender<NewMachineDialog>) {
+    let filter = gtk::FileFilter::new();
+    filter.set_name(Some(&gettext("Installers and Disk Images")));
+    for suffix in ["iso", "img", "raw", "qcow2"] {
+        filter.add_suffix(suffix);
+    }
+    let all = gtk::FileFilter::new();
+    all.set_name(Some(&gettext("All Files")));
+    all.add_pattern("*");
+    let filters = gio::ListStore::new::<gtk::FileFilter>();
+    filters.append(&filter);
+    filters.append(&all);
+    let chooser = gtk::FileDialog::builder().title(gettext("Choose an Image")).modal(true).filters(&filters).build();
+    let window = dialog.root().and_downcast::<gtk::Window>();
+    let sender = sender.clone();
+    chooser.open(window.as_ref(), None::<&gio::Cancellable>, move |picked| {
+        if let Some(path) = picked.ok().and_then(|file| file.path()) {
+            sender.input(NewMachineMsg::Use(path));
+        }
+    });
+}
+
+/// Files dropped anywhere on the page are picked.
+fn take_drops(page: &adw::PreferencesPage, group: &adw::PreferencesGroup, sender: &ComponentSender<NewMachineDialog>) {
+    let drop = gtk::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
+    let sender = sender.clone();
+    drop.connect_drop(move |_, value, _, _| {
+        let path = value.get::<gdk::FileList>().ok().and_then(|files| files.files().first()?.path());
+        match path {
+            Some(path) => {
+                sender.input(NewMachineMsg::Use(path));
+                true
+            }
+            None => false,
+        }
+    });
+    let weak = group.downgrade();
+    drop.connect_enter(move |_, _, _| {
+        if let Some(group) = weak.upgrade() {
+            group.add_css_class("drop-here");
+        }
+        gdk::DragAction::COPY
+    });
+    let weak = group.downgrade();
+    drop.connect_leave(move |_| {
+        if let Some(group) = weak.upgrade() {
+            group.remove_css_class("drop-here");
+        }
+    });
+    page.add_controller(drop);
+}

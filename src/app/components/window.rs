@@ -1,0 +1,740 @@
+//! The main window: the machines on this computer and a page for each. It also knows all consoles, and passes on what people ask.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use adw::prelude::*;
+use api::control::RunState;
+use console::Console;
+use gtk::{gdk, gio, glib};
+use library::State;
+use library::kvm::KvmState;
+use relm4::prelude::*;
+use uuid::Uuid;
+
+use super::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
+use super::machine_list::{ListMsg, ListOutput, MachineList};
+use super::machine_page::{MachinePage, PageMsg};
+use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
+use super::{about, ask};
+use crate::i18n::{gettext, gettext_f};
+use crate::machines::{self, Happening, Machines, Order, Summary};
+use crate::{actions, words};
+
+/// How often the picture of a running machine is renewed on its page.
+const PICTURES: Duration = Duration::from_secs(3);
+/// When to look again after a machine that is starting or ending.
+const LOOK_AGAIN: Duration = Duration::from_millis(700);
+
+/// The main window.
+pub(crate) struct Window {
+    machines: Machines,
+    selected: Option<Uuid>,
+    kvm: KvmState,
+    list: Controller<MachineList>,
+    page: Controller<MachinePage>,
+    dialog: Option<Controller<NewMachineDialog>>,
+    consoles: HashMap<Uuid, Controller<ConsoleWindow>>,
+    /// Machines whose engine we listen to, and what it said about its end.
+    watched: HashMap<Uuid, Option<Ending>>,
+    /// Machines that this window is turning off.
+    turning_off: HashSet<Uuid>,
+    /// A list is being made; it will be out of date.
+    listing: bool,
+    stale: bool,
+    actions: Vec<(gio::SimpleAction, Needs)>,
+    /// Folders that are watched, as long as these live.
+    monitors: Vec<gio::FileMonitor>,
+    /// The main loop calls for pictures.
+    pictures: Option<glib::SourceId>,
+}
+
+/// What must be so for an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Machine,
+    Stopped,
+    Live,
+    Running,
+    Paused,
+}
+
+/// What the window is told.
+#[derive(Debug)]
+pub(crate) enum WindowMsg {
+    /// Something changed: look at the library.
+    Refresh,
+    /// The person selected this machine.
+    Select(Uuid),
+    /// The person went to this machine's page.
+    Activate(Uuid),
+    /// A new machine, of this image.
+    New(Option<PathBuf>),
+    /// There is a new machine.
+    Created(Uuid),
+    /// The dialog is closed.
+    DialogClosed,
+    /// Start the machine, or show its console.
+    Open(Option<Uuid>),
+    /// The person asks this of the selected machine.
+    AskSelected(Order),
+    /// Do this.
+    Do(Uuid, Order),
+    /// Connect a console to its machine.
+    Connect(Uuid),
+    /// A console is closed; its screen looked like this.
+    ConsoleClosed(Uuid),
+    /// A screen as it was last.
+    Picture(Uuid, Option<gdk::Texture>),
+    /// Make a picture of the selected machine's screen.
+    TakePicture,
+    /// What to do about KVM.
+    KvmAdvice,
+    /// Show the selected machine's log.
+    ShowLog(Option<Uuid>),
+    /// Come to the front.
+    Present,
+    /// The person closed the window.
+    Close,
+    /// About Dormer.
+    About,
+}
+
+/// What commands find out.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The library.
+    Machines(library::Result<Machines>),
+    /// Systems' names.
+    Names(HashMap<String, String>),
+    /// KVM.
+    Kvm(KvmState),
+    /// An order is done: notes for the person, or why not.
+    Done(Uuid, Order, Result<Vec<String>, String>),
+    /// A screen.
+    Console(Uuid, Result<Box<Console>, String>),
+    /// Something happened to a machine.
+    Happened(Uuid, Happening),
+    /// A picture of a screen.
+    Picture(Uuid, Option<gdk::Texture>),
+}
+
+#[relm4::component(pub(crate))]
+impl Component for Window {
+    type Init = ();
+    type Input = WindowMsg;
+    type Output = ();
+    type CommandOutput = Found;
+
+    view! {
+        #[root]
+        adw::ApplicationWindow {
+            set_title: Some("Dormer"),
+            set_icon_name: Some(crate::config::APP_ID),
+            set_default_size: (960, 680),
+            set_size_request: (360, 294),
+            connect_close_request[sender] => move |_| {
+                sender.input(WindowMsg::Close);
+                glib::Propagation::Stop
+            },
+            add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+                adw::BreakpointConditionLengthType::MaxWidth, 620.0, adw::LengthUnit::Sp,
+            )) {
+                add_setter: (&split, "collapsed", Some(&true.to_value())),
+            },
+
+            #[name = "toasts"]
+            adw::ToastOverlay {
+                #[name = "stack"]
+                gtk::Stack {
+                    set_transition_type: gtk::StackTransitionType::Crossfade,
+
+                    add_named[Some("looking")] = &adw::ToolbarView {
+                        add_top_bar = &adw::HeaderBar {},
+                        adw::Spinner {
+                            set_size_request: (48, 48),
+                            set_halign: gtk::Align::Center,
+                            set_valign: gtk::Align::Center,
+                        },
+                    },
+                    add_named[Some("empty")] = &adw::ToolbarView {
+                        add_top_bar = &adw::HeaderBar {
+                            set_show_title: false,
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "open-menu-symbolic",
+                                set_tooltip_text: Some(&gettext("Main Menu")),
+                                set_menu_model: Some(&primary_menu()),
+                                set_primary: true,
+                            },
+                        },
+                        add_top_bar = &adw::Banner {
+                            #[watch]
+                            set_title: &model.kvm.sentence(),
+                            #[watch]
+                            set_revealed: model.kvm != KvmState::Ready,
+                            set_button_label: Some(&gettext("What to Do")),
+                            set_action_name: Some("win.kvm-advice"),
+                        },
+                        adw::StatusPage {
+                            set_icon_name: Some(crate::config::APP_ID),
+                            set_title: &gettext("No Machines Yet"),
+                            set_description: Some(&gettext("A machine is a computer within this one, with a system of its own. All you need is the system’s installer.")),
+
+                            gtk::Button {
+                                set_label: &gettext("_New Machine…"),
+                                set_use_underline: true,
+                                set_halign: gtk::Align::Center,
+                                add_css_class: "pill",
+                                add_css_class: "suggested-action",
+                                set_action_name: Some("win.new"),
+                            },
+                        },
+                    },
+                    #[name = "split"]
+                    add_named[Some("machines")] = &adw::NavigationSplitView {
+                        set_min_sidebar_width: 220.0,
+                        #[wrap(Some)]
+                        set_sidebar = &adw::NavigationPage {
+                            set_title: &gettext("Machines"),
+                            set_tag: Some("list"),
+
+                            adw::ToolbarView {
+                                add_top_bar = &adw::HeaderBar {
+                                    pack_start = &gtk::Button {
+                                        set_icon_name: "list-add-symbolic",
+                                        set_tooltip_text: Some(&gettext("New Machine…")),
+                                        set_action_name: Some("win.new"),
+                                    },
+                                    pack_end = &gtk::MenuButton {
+                                        set_icon_name: "open-menu-symbolic",
+                                        set_tooltip_text: Some(&gettext("Main Menu")),
+                                        set_menu_model: Some(&primary_menu()),
+                                        set_primary: true,
+                                    },
+                                },
+                                #[wrap(Some)]
+                                set_content = model.list.widget(),
+                            },
+                        },
+                        set_content: Some(model.page.widget()),
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let list = MachineList::builder().launch(()).forward(sender.input_sender(), |output| match output {
+            ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
+            ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
+        });
+        let page = MachinePage::builder().launch(()).detach();
+        let model = Self {
+            machines: Machines::default(),
+            selected: None,
+            kvm: KvmState::Ready,
+            list,
+            page,
+            dialog: None,
+            consoles: HashMap::new(),
+            watched: HashMap::new(),
+            turning_off: HashSet::new(),
+            listing: false,
+            stale: false,
+            actions: Self::add_actions(&root, &sender),
+            monitors: monitors(&sender),
+            pictures: None,
+        };
+        let widgets = view_output!();
+        sender.input(WindowMsg::Refresh);
+        sender.spawn_oneshot_command(|| Found::Kvm(library::kvm::check()));
+        sender.spawn_oneshot_command(|| Found::Names(machines::system_names()));
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: WindowMsg,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            WindowMsg::Refresh => self.refresh(&sender),
+            WindowMsg::Select(uuid) => {
+                self.selected = Some(uuid);
+                self.show_selected(&sender);
+            }
+            WindowMsg::Activate(uuid) => {
+                sender.input(WindowMsg::Select(uuid));
+                widgets.split.set_show_content(true);
+            }
+            WindowMsg::New(image) => self.open_dialog(image, &sender, root),
+            WindowMsg::Created(uuid) => {
+                self.selected = Some(uuid);
+                widgets.split.set_show_content(true);
+                self.refresh(&sender);
+                sender.input(WindowMsg::Do(uuid, Order::Start));
+            }
+            WindowMsg::DialogClosed => self.dialog = None,
+            WindowMsg::Open(uuid) => {
+                if let Some(uuid) = uuid.or(self.selected) {
+                    self.open(uuid, &sender);
+                }
+            }
+            WindowMsg::AskSelected(order) => self.ask(order, &sender, root),
+            WindowMsg::Do(uuid, order) => self.carry_out(uuid, order, &sender),
+            WindowMsg::Connect(uuid) => connect(uuid, &sender),
+            WindowMsg::ConsoleClosed(uuid) => self.close_console(uuid, root, widgets),
+            WindowMsg::Picture(uuid, picture) => self.show_picture(uuid, picture),
+            WindowMsg::TakePicture => {
+                if let Some(uuid) = self.selected.filter(|_| root.is_visible() && !root.is_suspended()) {
+                    sender.spawn_oneshot_command(move || Found::Picture(uuid, machines::picture(uuid)));
+                }
+            }
+            WindowMsg::KvmAdvice => show_advice(&self.kvm, root),
+            WindowMsg::ShowLog(uuid) => self.show_log(uuid, root),
+            WindowMsg::Present => root.present(),
+            WindowMsg::Close => {
+                // Consoles stay; the last window to go ends the app.
+                if self.consoles.is_empty() {
+                    relm4::main_application().quit();
+                } else {
+                    root.set_visible(false);
+                }
+            }
+            WindowMsg::About => about::present(root),
+        }
+        self.update_view(widgets, sender);
+    }
+
+    fn update_cmd_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        found: Found,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match found {
+            Found::Machines(machines) => {
+                self.listing = false;
+                match machines {
+                    Ok(machines) => self.show_machines(machines, &sender, widgets),
+                    Err(error) => toast(&widgets.toasts, &words::sentence(&error.to_string())),
+                }
+                if std::mem::take(&mut self.stale) {
+                    self.refresh(&sender);
+                }
+            }
+            Found::Names(names) => self.page.emit(PageMsg::Names(names)),
+            Found::Kvm(state) => {
+                self.page.emit(PageMsg::Kvm(state.clone()));
+                self.kvm = state;
+            }
+            Found::Done(uuid, order, result) => self.done(uuid, &order, result, &sender, widgets),
+            Found::Console(uuid, result) => {
+                if let Some(console) = self.consoles.get(&uuid) {
+                    console.emit(match result {
+                        Ok(screen) => ConsoleMsg::Attach(screen),
+                        Err(why) => ConsoleMsg::End(Ending::Disconnected(why)),
+                    });
+                }
+            }
+            Found::Happened(uuid, happening) => self.happened(uuid, happening, &sender),
+            Found::Picture(uuid, picture) => self.show_picture(uuid, picture),
+        }
+        let _ = root;
+        self.update_view(widgets, sender);
+    }
+}
+
+impl Window {
+    fn add_actions(root: &adw::ApplicationWindow, sender: &ComponentSender<Self>) -> Vec<(gio::SimpleAction, Needs)> {
+        let say = |message: fn() -> WindowMsg| {
+            let sender = sender.clone();
+            move || sender.input(message())
+        };
+        actions::plain(root, "new", say(|| WindowMsg::New(None)));
+        actions::plain(root, "about", say(|| WindowMsg::About));
+        actions::plain(root, "close", say(|| WindowMsg::Close));
+        actions::plain(root, "quit", || relm4::main_application().quit());
+        actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
+
+        let application = relm4::main_application();
+        actions::plain(&application, "show-window", say(|| WindowMsg::Present));
+        actions::plain(&application, "quit", || relm4::main_application().quit());
+        let new = sender.clone();
+        actions::with_text(&application, "new-from-file", move |path| new.input(WindowMsg::New(Some(path.into()))));
+        // By name, for D-Bus.
+        let open = sender.clone();
+        actions::with_text(&application, "open", move |uuid| {
+            if let Ok(uuid) = Uuid::parse_str(uuid) {
+                open.input(WindowMsg::Open(Some(uuid)));
+            }
+        });
+        for (action, keys) in [
+            ("win.new", "<Ctrl>n"),
+            ("win.open", "<Ctrl>Return"),
+            ("win.delete", "<Ctrl>Delete"),
+            ("win.close", "<Ctrl>w"),
+            ("win.quit", "<Ctrl>q"),
+            // Of consoles. All other keys are the guest's.
+            ("win.fullscreen", "F11"),
+            ("win.release-input", "<Ctrl><Alt>g"),
+        ] {
+            application.set_accels_for_action(action, &[keys]);
+        }
+
+        let of_machine = |name: &str, needs: Needs, message: fn() -> WindowMsg| {
+            (actions::plain(root, name, say(message)), needs)
+        };
+        vec![
+            of_machine("open", Needs::Machine, || WindowMsg::Open(None)),
+            of_machine("pause", Needs::Running, || WindowMsg::AskSelected(Order::Pause)),
+            of_machine("resume", Needs::Paused, || WindowMsg::AskSelected(Order::Resume)),
+            of_machine("reset", Needs::Live, || WindowMsg::AskSelected(Order::Reset)),
+            of_machine("power-button", Needs::Running, || WindowMsg::AskSelected(Order::PowerButton)),
+            of_machine("power-off", Needs::Live, || WindowMsg::AskSelected(Order::PowerOff)),
+            of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
+            of_machine("delete", Needs::Stopped, || WindowMsg::AskSelected(Order::Delete)),
+        ]
+    }
+
+    fn summary(&self, uuid: Uuid) -> Option<&Summary> {
+        self.machines.all.iter().find(|machine| machine.uuid() == uuid)
+    }
+
+    fn refresh(&mut self, sender: &ComponentSender<Self>) {
+        if std::mem::replace(&mut self.listing, true) {
+            self.stale = true;
+        } else {
+            sender.spawn_oneshot_command(|| Found::Machines(machines::list()));
+        }
+    }
+
+    fn show_machines(&mut self, machines: Machines, sender: &ComponentSender<Self>, widgets: &WindowWidgets) {
+        for broken in &machines.broken {
+            if !self.machines.broken.contains(broken) {
+                let folder = broken.folder.display().to_string();
+                let text = gettext_f("{folder} cannot be used: {why}", &[("folder", &folder), ("why", &broken.why)]);
+                toast(&widgets.toasts, &text);
+            }
+        }
+        self.machines = machines;
+        if self.selected.and_then(|uuid| self.summary(uuid)).is_none() {
+            self.selected = self.machines.all.first().map(Summary::uuid);
+        }
+        for machine in &self.machines.all {
+            let uuid = machine.uuid();
+            if let Some(console) = self.consoles.get(&uuid) {
+                console.emit(ConsoleMsg::Show(machine.clone()));
+            }
+            if matches!(machine.state, State::Live(..)) && !self.watched.contains_key(&uuid) {
+                self.watched.insert(uuid, None);
+                watch(uuid, sender);
+            }
+            if matches!(machine.state, State::Busy(_) | State::Live(RunState::Shutdown, _)) {
+                look_again(sender);
+            }
+        }
+        self.list.emit(ListMsg::Show(self.machines.all.clone(), self.selected));
+        widgets.stack.set_visible_child_name(if self.machines.all.is_empty() { "empty" } else { "machines" });
+        self.show_selected(sender);
+    }
+
+    fn show_selected(&mut self, sender: &ComponentSender<Self>) {
+        let summary = self.selected.and_then(|uuid| self.summary(uuid)).cloned();
+        for (action, needs) in &self.actions {
+            action.set_enabled(summary.as_ref().is_some_and(|summary| match needs {
+                Needs::Machine => true,
+                Needs::Stopped => !summary.is_live(),
+                Needs::Live => summary.is_live(),
+                Needs::Running => summary.is_live() && !summary.is_paused(),
+                Needs::Paused => summary.is_paused(),
+            }));
+        }
+        let live = summary.as_ref().is_some_and(Summary::is_live);
+        match (live, self.pictures.is_some()) {
+            (true, false) => {
+                let input = sender.input_sender().clone();
+                self.pictures = Some(glib::timeout_add_local(PICTURES, move || {
+                    input.emit(WindowMsg::TakePicture);
+                    glib::ControlFlow::Continue
+                }));
+            }
+            (false, true) => {
+                if let Some(source) = self.pictures.take() {
+                    source.remove();
+                }
+            }
+            _ => {}
+        }
+        if live {
+            sender.input(WindowMsg::TakePicture);
+        }
+        if let Some(summary) = summary {
+            self.page.emit(PageMsg::Show(summary));
+        }
+    }
+
+    fn show_picture(&self, uuid: Uuid, picture: Option<gdk::Texture>) {
+        let live = self.summary(uuid).is_some_and(Summary::is_live);
+        if self.selected == Some(uuid) && live {
+            self.page.emit(PageMsg::Picture(picture));
+        }
+    }
+
+    fn open_dialog(
+        &mut self,
+        image: Option<PathBuf>,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        root.present();
+        let dialog = self.dialog.get_or_insert_with(|| {
+            let dialog =
+                NewMachineDialog::builder().launch(()).forward(sender.input_sender(), |output| match output {
+                    NewMachineOutput::Created(uuid) => WindowMsg::Created(uuid),
+                    NewMachineOutput::Closed => WindowMsg::DialogClosed,
+                });
+            dialog.widget().present(Some(root));
+            dialog
+        });
+        if let Some(image) = image {
+            dialog.emit(NewMachineMsg::Use(image));
+        }
+    }
+
+    /// Shows a running machine's console, or starts the machine.
+    fn open(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) {
+        let Some(summary) = self.summary(uuid).cloned() else { return };
+        if !summary.is_live() {
+            sender.input(WindowMsg::Do(uuid, Order::Start));
+        } else if let Some(console) = self.consoles.get(&uuid) {
+            console.emit(ConsoleMsg::Present);
+        } else {
+            self.add_console(summary, sender);
+            connect(uuid, sender);
+        }
+    }
+
+    fn add_console(&mut self, summary: Summary, sender: &ComponentSender<Self>) {
+        let uuid = summary.uuid();
+        let console =
+            ConsoleWindow::builder().launch(summary).forward(sender.input_sender(), move |output| match output {
+                ConsoleOutput::Order(order) => WindowMsg::Do(uuid, order),
+                ConsoleOutput::Connect => WindowMsg::Open(Some(uuid)),
+                ConsoleOutput::ShowLog => WindowMsg::ShowLog(Some(uuid)),
+                ConsoleOutput::Picture(picture) => WindowMsg::Picture(uuid, picture),
+                ConsoleOutput::Closed => WindowMsg::ConsoleClosed(uuid),
+            });
+        self.consoles.insert(uuid, console);
+    }
+
+    fn close_console(&mut self, uuid: Uuid, root: &adw::ApplicationWindow, widgets: &WindowWidgets) {
+        let Some(console) = self.consoles.remove(&uuid) else { return };
+        console.widget().destroy();
+        let live = self.summary(uuid).filter(|summary| summary.is_live() && self.watched.contains_key(&uuid));
+        if let Some(summary) = live {
+            let text = gettext_f("“{name}” keeps running", &[("name", summary.name())]);
+            if root.is_visible() {
+                toast(&widgets.toasts, &text);
+            } else {
+                let notification = gio::Notification::new(&text);
+                notification.set_body(Some(&gettext("Open Dormer to see it again.")));
+                notification.set_default_action("app.show-window");
+                relm4::main_application().send_notification(Some(&uuid.to_string()), &notification);
+            }
+        }
+        if self.consoles.is_empty() && !root.is_visible() {
+            relm4::main_application().quit();
+        }
+    }
+
+    /// Passes an order on, after a question when something may be lost.
+    fn ask(&self, order: Order, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
+        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
+        let (uuid, question) = (summary.uuid(), words::question(&order, summary.name()));
+        let body = match order {
+            Order::Delete => gettext("Its disks are deleted with it, for good. Images elsewhere stay."),
+            Order::Reset | Order::PowerOff => words::loss(),
+            _ => return sender.input(WindowMsg::Do(uuid, order)),
+        };
+        let (sender, verb) = (sender.clone(), words::verb(&order));
+        ask::before(root, (&question, &body, &verb), move || sender.input(WindowMsg::Do(uuid, order)));
+    }
+
+    fn carry_out(&mut self, uuid: Uuid, order: Order, sender: &ComponentSender<Self>) {
+        if order == Order::PowerOff {
+            self.turning_off.insert(uuid);
+        }
+        if order == Order::Start
+            && let Some(console) = self.consoles.get(&uuid)
+        {
+            console.emit(ConsoleMsg::Starting);
+        }
+        sender.spawn_oneshot_command(move || {
+            let result = machines::carry_out(uuid, &order).map_err(|error| error.to_string());
+            Found::Done(uuid, order, result)
+        });
+    }
+
+    fn done(
+        &mut self,
+        uuid: Uuid,
+        order: &Order,
+        result: Result<Vec<String>, String>,
+        sender: &ComponentSender<Self>,
+        widgets: &WindowWidgets,
+    ) {
+        let say = |window: &Self, text: &str| match window.consoles.get(&uuid) {
+            Some(console) => console.emit(ConsoleMsg::Toast(text.to_owned())),
+            None => toast(&widgets.toasts, text),
+        };
+        match (order, result) {
+            (Order::Start, Ok(notes)) => {
+                self.watched.insert(uuid, None);
+                watch(uuid, sender);
+                self.console_for(uuid, sender);
+                connect(uuid, sender);
+                notes.iter().for_each(|note| say(self, note));
+            }
+            (Order::Start, Err(why)) => {
+                if let Some(console) = self.console_for(uuid, sender) {
+                    console.emit(ConsoleMsg::End(Ending::NotStarted(why)));
+                }
+            }
+            (order, Err(why)) => {
+                if *order == Order::PowerOff {
+                    self.turning_off.remove(&uuid);
+                }
+                say(self, &words::sentence(&why));
+            }
+            (Order::PowerButton, Ok(_)) => say(self, &gettext("The power button is pressed: the machine’s system decides what to do")),
+            (Order::InsertCd(_), Ok(_)) => say(self, &gettext("The CD is in")),
+            (Order::EjectCd, Ok(_)) => say(self, &gettext("The CD is out")),
+            (Order::Delete, Ok(_)) => {
+                if let Some(console) = self.consoles.remove(&uuid) {
+                    console.widget().destroy();
+                }
+                toast(&widgets.toasts, &gettext("The machine is deleted"));
+            }
+            (_, Ok(_)) => {}
+        }
+        self.refresh(sender);
+    }
+
+    /// The machine's console; a new one if there is none. A machine that was just made is not in the list yet: its file is read.
+    fn console_for(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) -> Option<&Controller<ConsoleWindow>> {
+        if !self.consoles.contains_key(&uuid) {
+            let known = self.summary(uuid).cloned();
+            let read = || Some(Summary { entry: machines::find(uuid).ok()?, state: State::Stopped });
+            self.add_console(known.or_else(read)?, sender);
+        }
+        self.consoles.get(&uuid)
+    }
+
+    fn happened(&mut self, uuid: Uuid, happening: Happening, sender: &ComponentSender<Self>) {
+        let console = self.consoles.get(&uuid);
+        match happening {
+            Happening::Changed => {}
+            Happening::ShutDown { guest } => {
+                let ending = if guest { Ending::GuestOff } else { Ending::TurnedOff };
+                self.watched.insert(uuid, Some(ending));
+            }
+            Happening::DiskFailed(why) => {
+                let text = gettext_f("A disk failed: {why}", &[("why", &why)]);
+                console.inspect(|console| console.emit(ConsoleMsg::Toast(text)));
+            }
+            Happening::NetworkDown => {
+                let text = gettext("The machine’s network is gone; it comes back at its next start");
+                console.inspect(|console| console.emit(ConsoleMsg::Toast(text)));
+            }
+            Happening::Gone => {
+                let wanted = self.turning_off.remove(&uuid);
+                let said = self.watched.remove(&uuid).flatten();
+                let ending = said.unwrap_or(if wanted { Ending::TurnedOff } else { Ending::Died });
+                console.inspect(|console| console.emit(ConsoleMsg::End(ending)));
+                look_again(sender);
+            }
+        }
+        self.refresh(sender);
+    }
+
+    fn show_log(&self, uuid: Option<Uuid>, root: &adw::ApplicationWindow) {
+        let Some(summary) = uuid.or(self.selected).and_then(|uuid| self.summary(uuid)) else { return };
+        let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(summary.entry.logs().join("engine.log"))));
+        launcher.launch(Some(root), None::<&gio::Cancellable>, |result| {
+            if let Err(error) = result {
+                tracing::warn!("the log does not open: {error}");
+            }
+        });
+    }
+}
+
+fn primary_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    actions::section(
+        &menu,
+        &[(gettext("_Keyboard Shortcuts"), "win.show-help-overlay"), (gettext("_About Dormer"), "win.about")],
+    );
+    menu
+}
+
+fn toast(toasts: &adw::ToastOverlay, text: &str) {
+    toasts.add_toast(adw::Toast::new(&glib::markup_escape_text(text)));
+}
+
+fn connect(uuid: Uuid, sender: &ComponentSender<Window>) {
+    sender.spawn_oneshot_command(move || {
+        Found::Console(uuid, machines::open_console(uuid).map(Box::new).map_err(|error| error.to_string()))
+    });
+}
+
+fn watch(uuid: Uuid, sender: &ComponentSender<Window>) {
+    sender.spawn_command(move |found| machines::watch(uuid, |happening| found.send(Found::Happened(uuid, happening)).is_ok()));
+}
+
+fn look_again(sender: &ComponentSender<Window>) {
+    let input = sender.input_sender().clone();
+    glib::timeout_add_local_once(LOOK_AGAIN, move || input.emit(WindowMsg::Refresh));
+}
+
+/// Refreshes when machines come and go, or are started by somebody else.
+fn monitors(sender: &ComponentSender<Window>) -> Vec<gio::FileMonitor> {
+    let monitor = |path: PathBuf| {
+        let monitor = gio::File::for_path(&path)
+            .monitor_directory(gio::FileMonitorFlags::WATCH_MOVES, None::<&gio::Cancellable>)
+            .inspect_err(|error| tracing::warn!("changes in {} are not seen: {error}", path.display()))
+            .ok()?;
+        let input = sender.input_sender().clone();
+        monitor.connect_changed(move |_, _, _, _| input.emit(WindowMsg::Refresh));
+        Some(monitor)
+    };
+    machines::folders().into_iter().filter_map(monitor).collect()
+}
+
+/// What to do about KVM, with the command to copy if there is one.
+fn show_advice(state: &KvmState, root: &adw::ApplicationWindow) {
+    let Some(advice) = state.advice() else { return };
+    let (text, command) = match advice.split_once('\n') {
+        Some((text, command)) => (text, Some(command)),
+        None => (advice, None),
+    };
+    let dialog = adw::AlertDialog::new(Some(&gettext("Machines Cannot Run")), Some(&format!("{} {text}", state.sentence())));
+    dialog.add_response("close", &gettext("_Close"));
+    if let Some(command) = command {
+        let label = gtk::Label::builder().label(command).selectable(true).wrap(true).css_classes(["monospace"]).build();
+        dialog.set_extra_child(Some(&label));
+        dialog.add_response("copy", &gettext("Copy _Command"));
+        dialog.set_response_appearance("copy", adw::ResponseAppearance::Suggested);
+    }
+    dialog.set_close_response("close");
+    let window = root.clone();
+    dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
+        if let ("copy", Some(command)) = (response.as_str(), command) {
+            window.clipboard().set_text(command);
+        }
+    });
+}

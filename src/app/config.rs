@@ -1,0 +1,18 @@
+//! What a build knows about itself. Packagers set these variables; a plain `cargo build` needs none.
+
+/// The application's id.
+pub(crate) const APP_ID: &str = match option_env!("DORMER_APP_ID") {
+    Some(id) => id,
+    None => "io.github.dormer_vm.Dormer",
+};
+/// Where resources stand in the program.
+pub(crate) const RESOURCES: &str = "/io/github/dormer_vm/Dormer";
+/// The version.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Where translations are.
+pub(crate) const LOCALEDIR: &str = match option_env!("DORMER_LOCALEDIR") {
+    Some(folder) => folder,
+    None => "/usr/share/locale",
+};
+/// The translations' domain.
+pub(crate) const DOMAIN: &str = "dormer";

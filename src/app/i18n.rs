@@ -1,0 +1,53 @@
+//! Words in the person's language (gettext).
+
+pub(crate) use gettextrs::gettext;
+use gettextrs::{bind_textdomain_codeset, bindtextdomain, textdomain};
+
+use crate::config;
+
+/// Finds the translations; GTK chooses the person's language when it starts. Without translations the words stay English.
+pub(crate) fn init() {
+    let bound = bindtextdomain(config::DOMAIN, config::LOCALEDIR)
+        .and_then(|_| bind_textdomain_codeset(config::DOMAIN, "UTF-8"))
+        .and_then(|_| textdomain(config::DOMAIN));
+    if let Err(error) = bound {
+        tracing::warn!("no translations: {error}");
+    }
+}
+
+/// A translated sentence with names put in for `{name}`.
+pub(crate) fn gettext_f(sentence: &str, names: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    let translated = gettext(sentence);
+    let mut rest = translated.as_str();
+    // From left to right, so that a brace in a value is never taken for a name.
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let known = after.split_once('}').and_then(|(key, behind)| {
+            names.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value, behind))
+        });
+        match known {
+            Some((value, behind)) => {
+                text.push_str(value);
+                rest = behind;
+            }
+            None => {
+                text.push('{');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gettext_f;
+
+    #[test]
+    fn names() {
+        let names = [("a", "{b}"), ("b", "2")];
+        assert_eq!(gettext_f("{b} {a}, {c} { } {", &names), "2 {b}, {c} { } {");
+    }
+}

@@ -1,0 +1,247 @@
+//! What the app asks of the library. Everything here blocks: it runs in commands, never on the main thread.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use api::control::{Command, Event, RunState};
+use api::machine::{DriveKind, ImageFormat};
+use console::Console;
+use gtk::{gdk, glib};
+use library::control::Client;
+use library::media::osinfo::Database;
+use library::{Broken, Entry, Library, NewMachine, Result, State};
+use uuid::Uuid;
+
+/// What a person asks of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Start it.
+    Start,
+    /// Stand still.
+    Pause,
+    /// Go on.
+    Resume,
+    /// The reset button.
+    Reset,
+    /// The power button.
+    PowerButton,
+    /// As if power failed.
+    PowerOff,
+    /// Put this image into the CD drive.
+    InsertCd(PathBuf),
+    /// Take it out.
+    EjectCd,
+    /// Delete it with its disks.
+    Delete,
+}
+
+/// A machine and what it does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Summary {
+    /// Its folder and configuration.
+    pub(crate) entry: Entry,
+    /// What it does now.
+    pub(crate) state: State,
+}
+
+impl Summary {
+    /// Its identity.
+    pub(crate) fn uuid(&self) -> Uuid {
+        self.entry.machine.uuid
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.entry.machine.name
+    }
+
+    /// Does an engine run it?
+    pub(crate) fn is_live(&self) -> bool {
+        self.state != State::Stopped
+    }
+
+    /// Does it stand still because somebody asked for it?
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(self.state, State::Live(RunState::Paused | RunState::Prelaunch | RunState::IoError, _))
+    }
+}
+
+/// All machines of this person.
+#[derive(Debug, Default)]
+pub(crate) struct Machines {
+    /// By name.
+    pub(crate) all: Vec<Summary>,
+    /// Those whose file cannot be used.
+    pub(crate) broken: Vec<Broken>,
+}
+
+/// What happens to a running machine by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    /// It was paused, goes on, or was reset.
+    Changed,
+    /// It is turning off.
+    ShutDown {
+        /// Did the guest want it?
+        guest: bool,
+    },
+    /// A disk failed, and why.
+    DiskFailed(String),
+    /// Its network helper is gone.
+    NetworkDown,
+    /// Its engine is gone.
+    Gone,
+}
+
+/// How long the watcher of a machine waits for one event; then it waits again.
+const WATCH: Duration = Duration::from_secs(3600);
+/// How long a picture of a screen may take.
+const PICTURE: Duration = Duration::from_secs(2);
+/// Most bytes of one.
+const PICTURE_BYTES: u64 = 64 << 20;
+/// How long an engine may take to end.
+const END: Duration = Duration::from_secs(20);
+
+/// All machines and what they do.
+pub(crate) fn list() -> Result<Machines> {
+    let listing = Library::open()?.list()?;
+    let all = listing.machines.into_iter().map(|entry| Summary { state: entry.state(), entry }).collect();
+    Ok(Machines { all, broken: listing.broken })
+}
+
+/// Folders whose contents change when machines come, go, start and end.
+pub(crate) fn folders() -> Vec<PathBuf> {
+    let machines = Library::open().map(|library| library.machines());
+    let sockets = library::engine::sockets();
+    [machines.ok(), sockets.ok()].into_iter().flatten().collect()
+}
+
+/// Systems' names by their ids. Takes a second.
+pub(crate) fn system_names() -> HashMap<String, String> {
+    Database::load().known().into_iter().map(|system| (system.id, system.name)).collect()
+}
+
+/// A machine as it is now.
+pub(crate) fn find(uuid: Uuid) -> Result<Entry> {
+    Library::open()?.find(&uuid.to_string())
+}
+
+/// Makes a machine.
+pub(crate) fn create(new: &NewMachine) -> Result<Uuid> {
+    Ok(Library::open()?.create(new)?.machine.uuid)
+}
+
+/// Does what a person asks. What comes back are sentences that they should know.
+pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
+    let entry = find(uuid)?;
+    let command = |command| entry.running()?.control()?.execute(&command).map(drop).map_err(library::Error::from);
+    match order {
+        Order::Start => return Ok(library::engine::start(&entry, &Default::default())?.notes),
+        Order::Delete => Library::open()?.delete(&entry)?,
+        Order::Pause => command(Command::Stop {})?,
+        Order::Resume => command(Command::Cont {})?,
+        Order::Reset => command(Command::SystemReset {})?,
+        Order::PowerButton => command(Command::SystemPowerdown {})?,
+        Order::PowerOff => power_off(&entry)?,
+        Order::InsertCd(path) => insert_cd(entry, path)?,
+        Order::EjectCd => eject_cd(entry)?,
+    }
+    Ok(Vec::new())
+}
+
+/// Ends the engine; without mercy when it does not answer.
+fn power_off(entry: &Entry) -> Result<()> {
+    let running = entry.running()?;
+    let asked = running.control().and_then(|mut control| Ok(control.execute(&Command::Quit {})?));
+    match asked {
+        // It may be gone before it answers.
+        Ok(_) | Err(library::Error::Control(library::control::Error::Closed)) => {}
+        Err(_) => running.kill()?,
+    }
+    if !running.wait_end(END)? {
+        running.kill()?;
+    }
+    Ok(())
+}
+
+/// Changes the first CD drive, in the running machine and for its next start.
+fn insert_cd(mut entry: Entry, path: &Path) -> Result<()> {
+    let medium = library::media::inspect(path)?;
+    if !entry.is_stopped() {
+        let open = |path: &Path| {
+            File::open(path).map_err(|source| library::Error::Io { what: format!("open {}", path.display()), source })
+        };
+        let file = open(&medium.path)?;
+        let insert = Command::Insert { drive: CD.into(), format: ImageFormat::Raw };
+        entry.running()?.control()?.execute_with(&insert, &[file.as_fd()])?;
+    }
+    remember_cd(&mut entry, Some(medium.path))
+}
+
+fn eject_cd(mut entry: Entry) -> Result<()> {
+    if !entry.is_stopped() {
+        entry.running()?.control()?.execute(&Command::Eject { id: CD.into() })?;
+    }
+    remember_cd(&mut entry, None)
+}
+
+/// The first CD drive, as control commands name it.
+const CD: &str = "cd0";
+
+fn remember_cd(entry: &mut Entry, image: Option<PathBuf>) -> Result<()> {
+    if let Some(drive) = entry.machine.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cd) {
+        drive.image = image;
+        drive.installer = false;
+        entry.save()?;
+    }
+    Ok(())
+}
+
+/// Connects to a running machine's screen.
+pub(crate) fn open_console(uuid: Uuid) -> Result<Console> {
+    Ok(Console::over(find(uuid)?.running()?.ui()?))
+}
+
+/// A picture of a running machine's screen; none when it shows nothing or takes too long.
+pub(crate) fn picture(uuid: Uuid) -> Option<gdk::Texture> {
+    let mut control: Client = find(uuid).ok()?.running().ok()?.control_within(PICTURE).ok()?;
+    let mut file = File::from(memory().ok()?);
+    control.execute_with(&Command::Screendump { format: None }, &[file.as_fd()]).ok()?;
+    file.rewind().ok()?;
+    let mut png = Vec::new();
+    file.take(PICTURE_BYTES).read_to_end(&mut png).ok()?;
+    gdk::Texture::from_bytes(&glib::Bytes::from_owned(png)).ok()
+}
+
+fn memory() -> rustix::io::Result<std::os::fd::OwnedFd> {
+    rustix::fs::memfd_create("picture", rustix::fs::MemfdFlags::CLOEXEC)
+}
+
+/// Tells what happens to a running machine until its engine is gone or nobody listens (`tell` answers false).
+pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
+    let client = find(uuid).and_then(|entry| entry.running()).and_then(|running| running.control());
+    let Ok(mut client) = client else {
+        tell(Happening::Gone);
+        return;
+    };
+    loop {
+        let happening = match client.next_event(WATCH) {
+            Ok(None) => continue,
+            Ok(Some(event)) => match event {
+                Event::Stop {} | Event::Resume {} | Event::Reset { .. } => Happening::Changed,
+                Event::DeviceTrayMoved { .. } | Event::Powerdown {} => continue,
+                Event::Shutdown { guest, .. } => Happening::ShutDown { guest },
+                Event::BlockIoError { reason, .. } => Happening::DiskFailed(reason),
+                Event::NetworkDown { .. } => Happening::NetworkDown,
+            },
+            Err(_) => Happening::Gone,
+        };
+        if !tell(happening.clone()) || happening == Happening::Gone {
+            return;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! How machines are put in words: states, systems, sizes.
+
+use std::collections::HashMap;
+
+use api::control::RunState;
+use api::machine::{DriveKind, Firmware, Machine};
+use library::State;
+
+use crate::i18n::{gettext, gettext_f};
+use crate::machines::Order;
+
+/// A machine's state.
+pub(crate) fn state(state: State) -> String {
+    match state {
+        State::Stopped => gettext("Off"),
+        State::Busy(_) => gettext("Busy"),
+        State::Live(state, _) => match state {
+            RunState::Running => gettext("Running"),
+            RunState::Paused | RunState::Prelaunch => gettext("Paused"),
+            RunState::Shutdown => gettext("Turning Off"),
+            RunState::InternalError => gettext("Failed"),
+            RunState::IoError => gettext("Paused: a Disk Failed"),
+        },
+    }
+}
+
+/// What a machine starts with.
+pub(crate) fn firmware(firmware: Firmware) -> String {
+    match firmware {
+        Firmware::Bios => gettext("BIOS"),
+        Firmware::Uefi => gettext("UEFI"),
+    }
+}
+
+/// Mebibytes.
+pub(crate) fn memory(mebibytes: u64) -> String {
+    match mebibytes {
+        0..1024 => gettext_f("{size} MiB", &[("size", &mebibytes.to_string())]),
+        _ if mebibytes.is_multiple_of(1024) => gettext_f("{size} GiB", &[("size", &(mebibytes >> 10).to_string())]),
+        _ => gettext_f("{size} GiB", &[("size", &format!("{:.1}", mebibytes as f64 / 1024.0))]),
+    }
+}
+
+/// Disks, one after the other.
+pub(crate) fn drives(machine: &Machine, kind: DriveKind) -> String {
+    let names: Vec<_> = machine
+        .drives
+        .iter()
+        .filter(|drive| drive.kind == kind)
+        .map(|drive| match drive.image.as_deref().and_then(|path| path.file_name()) {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => gettext("Empty"),
+        })
+        .collect();
+    if names.is_empty() { gettext("None") } else { names.join(", ") }
+}
+
+/// The system in it: its name when osinfo knows it, else its id.
+pub(crate) fn system(machine: &Machine, names: &HashMap<String, String>) -> String {
+    match &machine.os {
+        Some(id) => names.get(id).unwrap_or(id).clone(),
+        None => gettext("Not known"),
+    }
+}
+
+/// Its network cards.
+pub(crate) fn network(machine: &Machine) -> String {
+    match machine.networks.len() {
+        0 => gettext("None"),
+        1 => gettext("Shared with this computer"),
+        count => gettext_f("{count} cards, shared with this computer", &[("count", &count.to_string())]),
+    }
+}
+
+/// “Do you want this?”, for orders that lose something.
+pub(crate) fn question(order: &Order, name: &str) -> String {
+    let name = [("name", name)];
+    match order {
+        Order::Delete => gettext_f("Delete “{name}”?", &name),
+        Order::Reset => gettext_f("Reset “{name}”?", &name),
+        _ => gettext_f("Power Off “{name}”?", &name),
+    }
+}
+
+/// What is lost when a machine stops without its system's consent.
+pub(crate) fn loss() -> String {
+    gettext("What is not saved in it will be lost. To let its system end by itself, turn it off from within or press its power button.")
+}
+
+/// The button under [`question`].
+pub(crate) fn verb(order: &Order) -> String {
+    match order {
+        Order::Delete => gettext("_Delete"),
+        Order::Reset => gettext("_Reset"),
+        _ => gettext("Power _Off"),
+    }
+}
+
+/// An error's words as a sentence: with a capital and a full stop.
+pub(crate) fn sentence(error: &str) -> String {
+    let error = error.trim();
+    let mut characters = error.chars();
+    let first: String = characters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if error.ends_with(['.', '!', '?', ':']) || error.contains('\n') { "" } else { "." };
+    format!("{first}{}{end}", characters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(sentence("cannot read x"), "Cannot read x.");
+        assert_eq!(sentence("Load it:\nsudo x"), "Load it:\nsudo x");
+        assert_eq!(sentence(""), ".");
+        assert_eq!([512, 4096, 1536].map(memory), ["512 MiB", "4 GiB", "1.5 GiB"]);
+    }
+}
