@@ -4,6 +4,7 @@
 //! [`VirtioPci`] makes a PCI function of it, [`Transport`] is that function's virtio part for functions that have others too.
 //! Rings are walked by rust-vmm's `virtio-queue` (split rings); devices see whole, checked requests ([`Chain`]).
 
+pub mod blk;
 mod chain;
 mod pci;
 mod queue;
