@@ -6,6 +6,7 @@
 
 pub mod blk;
 mod chain;
+pub mod gpu;
 mod pci;
 mod queue;
 mod queues;
@@ -13,6 +14,7 @@ mod registers;
 pub mod rng;
 mod state;
 mod transport;
+mod vga;
 mod virtio_device;
 mod window;
 
@@ -25,4 +27,5 @@ pub use crate::queue::VirtqueueState;
 pub use crate::queues::Queues;
 pub use crate::state::TransportState;
 pub use crate::transport::{Kick, Place, REGISTERS, Transport};
+pub use crate::vga::{VirtioVga, VirtioVgaState};
 pub use crate::virtio_device::{DeviceType, EVENT_IDX, INDIRECT_DESC, Identity, VERSION_1, VirtioDevice};
