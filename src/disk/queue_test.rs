@@ -18,7 +18,9 @@ impl Completions for Listener {
     }
 }
 
-fn connect(queue: &DiskQueue) -> (Arc<Mutex<Listener>>, Receiver<(u64, io::Result<()>)>) {
+type Heard = Receiver<(u64, io::Result<()>)>;
+
+fn connect(queue: &DiskQueue) -> (Arc<Mutex<Listener>>, Heard) {
     let (sender, receiver) = channel();
     let listener = Arc::new(Mutex::new(Listener(sender)));
     let weak: Weak<Mutex<Listener>> = Arc::downgrade(&listener);
