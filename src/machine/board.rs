@@ -19,10 +19,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chipset::*;
 use device::pci::{Devfn, PciFunction, PciRoot};
-use device::{Clock, Device, Dma, IrqLine, MmioBus, Msi, PortBus, Ram, Timed, Timer, TimerQueue, VmTime};
+use device::{Clock, Device, Dma, Doorbells, IrqLine, MmioBus, Msi, PortBus, Ram, Timed, Timer, TimerQueue, VmTime};
 use display::{DispiPorts, LegacyWindow, Output, Vga, VgaPorts};
 use kvm::{GuestSpace, Vm};
+use virtio::{VirtioDevice, VirtioPci, VirtioVga};
 
+use crate::doorbells::{BellBoard, Bells};
 use crate::memory::{AtomicEcam, MemoryFactory, Placement, RamLayout, ShadowWrites};
 use crate::serial::SerialRecord;
 use crate::{BuildError, host};
@@ -31,6 +33,10 @@ use crate::{BuildError, host};
 const CONFIG_PORTS: u64 = 0xcf8;
 /// Bytes of video memory.
 const VRAM: u64 = 16 << 20;
+/// Most bytes of a video BIOS.
+const VIDEO_ROM: usize = 128 << 10;
+/// Where the HPET is.
+const HPET: u64 = 0xfed0_0000;
 
 /// The two address spaces, as vCPUs see them.
 pub struct Buses {
@@ -70,6 +76,7 @@ pub struct Board {
     pub(crate) msi: Msi,
     /// Reset in this order.
     pub(crate) devices: Vec<Arc<Mutex<dyn Device>>>,
+    pub(crate) bells: BellBoard,
     isa: [IrqLine; 16],
     pub(crate) ecam: Arc<AtomicEcam>,
 }
@@ -103,6 +110,7 @@ impl Board {
             clock,
             vm,
             devices: Vec::new(),
+            bells: BellBoard::default(),
             ecam: Arc::default(),
         }
     }
@@ -144,6 +152,22 @@ impl Board {
     /// Puts a function on bus 0.
     pub(crate) fn plug(&self, devfn: Devfn, function: Arc<Mutex<dyn PciFunction>>) {
         lock(&self.root).plug(devfn, function);
+    }
+
+    /// Connects the doorbells of a function to the I/O thread. Gives what rings them from this side.
+    pub(crate) fn add_doorbells<D>(&mut self, devfn: Devfn, function: &Arc<Mutex<D>>) -> Result<Box<Bells>, BuildError>
+    where
+        D: PciFunction + Doorbells + 'static,
+    {
+        let bells: Vec<_> = lock(function).core().doorbells().collect();
+        let mut events = Vec::new();
+        for bell in bells {
+            let event = self.space.add_doorbell(devfn, bell.index).map_err(host("doorbells"))?;
+            events.push((bell.index, event.try_clone().map_err(host("doorbells"))?));
+            let device: Arc<Mutex<dyn Doorbells>> = function.clone();
+            self.bells.add(event, Arc::downgrade(&device), bell.index);
+        }
+        Ok(Box::new(Bells(events)))
     }
 
     /// The line for INTA of a slot.
@@ -200,7 +224,9 @@ impl Board {
 
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
         let seconds = now.saturating_add(clock_offset);
-        let (clock, irq) = (self.clock.clone(), self.isa_line(8));
+        let (irq, gate) = Gate::new(self.isa_line(8));
+        self.add_hpet(gate)?;
+        let clock = self.clock.clone();
         let rtc = self.keep_timed(|timer| Rtc::new(seconds, clock, irq, timer(0)));
         self.describe_memory(&rtc);
         ports.claim(0x70..0x72, rtc.clone())?;
@@ -234,15 +260,81 @@ impl Board {
         Ok((keyboard, uart))
     }
 
-    /// The graphics adapter with its legacy ports and window.
-    pub(crate) fn add_vga(&mut self, screen: Arc<dyn Output>) -> Result<Arc<Mutex<Vga>>, BuildError> {
+    /// The graphics adapter, with its legacy ports and window.
+    pub(crate) fn add_vga(
+        &mut self,
+        screen: Arc<dyn Output>,
+        rom: Option<Vec<u8>>,
+        lpc: &Mutex<Lpc>,
+    ) -> Result<Arc<Mutex<VirtioVga>>, BuildError> {
         let vram = self.memory.zeroed("dormer-vram", VRAM).map_err(host("video memory"))?;
-        let vga = self.keep(Vga::new(vram, self.clock.clone(), screen, self.memory.clone()));
+        let vga = Vga::new(vram, self.clock.clone(), Arc::clone(&screen), self.memory.clone());
+        let vga = Arc::new(Mutex::new(vga));
         let (ports, mmio) = (&self.buses.ports, &self.buses.mmio);
         ports.claim(0x3b0..0x3e0, Arc::new(Mutex::new(VgaPorts(Arc::clone(&vga)))))?;
         ports.claim(0x1ce..0x1d1, Arc::new(Mutex::new(DispiPorts(Arc::clone(&vga)))))?;
         mmio.claim(0xa_0000..0xc_0000, Arc::new(Mutex::new(LegacyWindow(Arc::clone(&vga)))))?;
-        Ok(vga)
+        let rom = match rom {
+            Some(rom) if rom.len() > VIDEO_ROM => return Err(BuildError::Firmware(rom.len())),
+            Some(rom) => {
+                let size = rom.len().next_power_of_two().max(4096) as u64;
+                Some(self.memory.rom("dormer-video-rom", &rom, size).map_err(host("memory for firmware"))?)
+            }
+            None => None,
+        };
+        let devfn = Devfn::new(1, 0);
+        let surfaces = self.memory.clone();
+        let function = self.keep(VirtioVga::new(vga, screen, surfaces, rom, self.dma(), self.msi.clone()));
+        let bells = self.add_doorbells(devfn, &function)?;
+        {
+            let mut function = lock(&function);
+            function.connect_kick(bells);
+            function.connect_intx(Self::inta(lpc, devfn.device()));
+        }
+        self.plug(devfn, function.clone());
+        Ok(function)
+    }
+
+    /// A function that is one virtio device.
+    pub(crate) fn add_virtio<D>(
+        &mut self,
+        devfn: Devfn,
+        device: D,
+        lpc: &Mutex<Lpc>,
+    ) -> Result<Arc<Mutex<VirtioPci<D>>>, BuildError>
+    where
+        D: VirtioDevice + 'static,
+        VirtioPci<D>: Device,
+    {
+        let function = self.keep(VirtioPci::new(device, self.dma(), self.msi.clone()));
+        let bells = self.add_doorbells(devfn, &function)?;
+        {
+            let mut function = lock(&function);
+            function.connect_kick(bells);
+            function.connect_intx(Self::inta(lpc, devfn.device()));
+        }
+        self.plug(devfn, function.clone());
+        Ok(function)
+    }
+
+    /// The HPET. While it stands in for PIT and RTC their interrupts are held back.
+    fn add_hpet(&mut self, rtc_gate: Gate) -> Result<(), BuildError> {
+        let (clock, vm) = (self.clock.clone(), Arc::clone(&self.vm));
+        // Input 2 of the I/O APIC is ISA line 0.
+        let lines: [IrqLine; 24] = std::array::from_fn(|input| match input {
+            2 => self.isa_line(0),
+            0..16 => self.isa_line(input),
+            _ => self.vm.line(input as u32),
+        });
+        let replace = move |on: bool| {
+            rtc_gate.set_open(!on);
+            if let Err(error) = vm.set_pit_muted(on) {
+                tracing::error!("{error}");
+            }
+        };
+        let hpet = self.keep_timed(|timer| Hpet::new(clock, [timer(0), timer(1), timer(2)], &lines, Box::new(replace)));
+        self.buses.mmio.claim(HPET..HPET + HPET_SIZE, hpet)?;
+        Ok(())
     }
 
     /// What firmware learns of memory and boot order from CMOS, where PCs have kept it.

@@ -9,7 +9,9 @@ use api::control::Serial;
 use chipset::Uart;
 use device::input::InputRouter;
 use device::pci::AddressSpace;
+use display::edid::DisplaySize;
 use display::{Vga, read_pixels};
+use virtio::VirtioVga;
 
 use crate::board::lock;
 use crate::screen::Screen;
@@ -34,7 +36,7 @@ pub struct Front {
     pub(crate) input: Arc<InputRouter>,
     pub(crate) uart: Arc<Mutex<Uart>>,
     pub(crate) serial: SerialRecord,
-    pub(crate) resize: Arc<dyn Fn(u32, u32, u32, u32) + Send + Sync>,
+    pub(crate) video: Arc<Mutex<VirtioVga>>,
 }
 
 impl Front {
@@ -67,7 +69,8 @@ impl Front {
 
     /// The person's screen has this size, in pixels and millimetres.
     pub fn set_display_size(&self, width: u32, height: u32, width_mm: u32, height_mm: u32) {
-        (self.resize)(width, height, width_mm, height_mm);
+        let size = DisplaySize { width, height, width_mm, height_mm };
+        lock(&self.video).set_display_size(size);
     }
 
     /// What the guest sent over its first serial port since byte `from`.

@@ -6,6 +6,7 @@
 mod board;
 mod cpus;
 mod doorbells;
+pub mod firmware;
 mod front;
 mod machine;
 mod memory;

@@ -12,6 +12,7 @@ use kvm::Vm;
 
 use crate::board::{Board, Chips, lock};
 use crate::cpus::{CpuNews, Cpus, Stuck};
+use crate::doorbells::BellThread;
 use crate::front::Front;
 use crate::memory::{self, RamLayout};
 use crate::screen::Screen;
@@ -51,6 +52,7 @@ pub enum Threads {
 pub struct Machine {
     cpus: Cpus,
     timer_thread: Option<JoinHandle<()>>,
+    _bells: BellThread,
     power_on_chips: kvm::ChipState,
     /// kvmclock at the last pause.
     paused_at: Option<u64>,
@@ -83,18 +85,11 @@ impl Machine {
         let (keyboard, uart) = board.add_legacy_ports(serial.clone(), power)?;
         let mut input = InputRouter::default();
         let screen = Arc::new(Screen::default());
-        let vga = board.add_vga(screen.clone())?;
+        let video = board.add_vga(screen.clone(), setup.video_rom, &chips.lpc)?;
+        let vga = Arc::clone(lock(&video).vga());
         input.add_keyboard(keyboard.clone());
         input.add_pointer(keyboard);
-        let front = Front {
-            screen,
-            vga,
-            space: board.space.clone(),
-            input: Arc::new(input),
-            uart,
-            serial,
-            resize: Arc::new(|_, _, _, _| {}),
-        };
+        let front = Front { screen, vga, space: board.space.clone(), input: Arc::new(input), uart, serial, video };
 
         describe(&chips, setup.processors, setup.uuid.into_bytes());
 
@@ -112,6 +107,8 @@ impl Machine {
             },
         )
         .map_err(host("threads"))?;
+        let io = confine.clone();
+        let bells = std::mem::take(&mut board.bells).start(move || io(Threads::Io)).map_err(host("threads"))?;
         let queue = board.timers.clone();
         let timer_thread = std::thread::Builder::new()
             .name("timers".into())
@@ -123,6 +120,7 @@ impl Machine {
         Ok(Self {
             cpus,
             timer_thread: Some(timer_thread),
+            _bells: bells,
             power_on_chips,
             paused_at: None,
             running: false,
@@ -242,8 +240,13 @@ impl Board {
                 self.space.map_shared(0, &memory, 0, at, size)?;
                 let (space, shown) = (Arc::clone(&self.space), Arc::clone(&memory));
                 let show = move |show: bool| {
-                    let placed =
-                        if show { space.map_shared(0, &shown, 0, at, size) } else { Ok(space.unmap_shared(0, &shown)) };
+                    let placed = match show {
+                        true => space.map_shared(0, &shown, 0, at, size),
+                        false => {
+                            space.unmap_shared(0, &shown);
+                            Ok(())
+                        }
+                    };
                     if let Err(error) = placed {
                         tracing::error!("UEFI variables: {error}");
                     }

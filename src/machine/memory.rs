@@ -67,13 +67,12 @@ impl MemoryFactory {
         self.share(file, true)
     }
 
-    /// A ROM with these contents, padded with ones up to `size`; the contents end at the end.
+    /// A ROM that starts with these contents, padded with ones up to `size`.
     pub fn rom(&self, name: &str, contents: &[u8], size: u64) -> io::Result<Arc<SharedMemory>> {
         let file = sealed(name, size)?;
         let memory = self.share(file, false)?;
-        let mut bytes = vec![0xff; size as usize];
-        let start = bytes.len().saturating_sub(contents.len());
-        bytes[start..].copy_from_slice(&contents[..contents.len().min(size as usize)]);
+        let mut bytes = contents.to_vec();
+        bytes.resize(size as usize, 0xff);
         vm_memory::VolatileMemory::as_volatile_slice(memory.region()).copy_from(&bytes);
         Ok(memory)
     }
@@ -228,11 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn roms_end_at_their_end() {
+    fn roms_are_padded() {
         let rom = MemoryFactory::new().rom("rom", &[1, 2, 3], 4096).unwrap();
-        let mut end = [0; 4];
-        vm_memory::VolatileMemory::get_slice(rom.region(), 4092, 4).unwrap().copy_to(&mut end[..]);
-        assert_eq!(end, [0xff, 1, 2, 3]);
+        let mut start = [0; 4];
+        vm_memory::VolatileMemory::get_slice(rom.region(), 0, 4).unwrap().copy_to(&mut start[..]);
+        assert_eq!(start, [1, 2, 3, 0xff]);
         assert!(!rom.is_writable());
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::{COMMAND, INTERRUPT_PIN, STATUS};
-use super::{Backing, Bar, BarKind, ConfigSpace, Identity, Msi, MsixTable, MsixTableState, SharedMemory};
+use super::{Backing, Bar, BarKind, ConfigSpace, Doorbell, Identity, Msi, MsixTable, MsixTableState, SharedMemory};
 use crate::{Dma, IrqLine, Size};
 use std::sync::Arc;
 
@@ -166,6 +166,11 @@ impl PciCore {
             config.allow(capability + 2, &(MSIX_ENABLE | MSIX_MASK_ALL).to_le_bytes());
         });
         self.msix = Some(Msix { capability, bar, table });
+    }
+
+    /// The doorbells of all BARs.
+    pub fn doorbells(&self) -> impl Iterator<Item = Doorbell> {
+        self.bars.iter().flatten().flat_map(|bar| bar.doorbells.iter().copied())
     }
 
     /// The handle to guest RAM.
