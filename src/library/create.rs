@@ -279,7 +279,7 @@ fn place(
 }
 
 impl NewDisk {
-    /// Bytes in a size that a person wrote: `40G`, `512M`, `1.5T`; plain numbers are bytes.
+    /// Bytes in a size that a person wrote: `40G`, `512M`, `1.5T`, `10 GiB`.
     pub fn parse_size(text: &str) -> Result<u64> {
         let bad = || Error::Size(text.to_owned());
         let upper = text.trim().to_ascii_uppercase();
@@ -289,7 +289,6 @@ impl NewDisk {
             None => (plain, ""),
         };
         let shift = match unit {
-            "" => 0,
             "K" => 10,
             "M" => 20,
             "G" => 30,

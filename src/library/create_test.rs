@@ -99,11 +99,11 @@ fn uefi_machines_have_variables() {
 #[test]
 fn sizes() {
     for (text, bytes) in
-        [("40G", 40 << 30), ("1.5T", 3 << 39), ("512m", 512 << 20), ("4096", 4096), ("10 GiB", 10 << 30)]
+        [("40G", 40 << 30), ("1.5T", 3 << 39), ("512m", 512 << 20), ("64k", 65536), ("10 GiB", 10 << 30)]
     {
         assert_eq!(NewDisk::parse_size(text).unwrap(), bytes, "{text}");
     }
-    for bad in ["", "G", "-1G", "0", "1X", "nan", "1e30", "9999T", "1GG"] {
+    for bad in ["", "4096", "G", "-1G", "0", "1X", "nan", "1e30", "9999T", "1GG"] {
         assert!(NewDisk::parse_size(bad).is_err(), "{bad}");
     }
 }

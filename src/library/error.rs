@@ -58,6 +58,17 @@ pub enum Error {
     /// A folder that is not in the library.
     #[error("{0} is not in the library, so it stays")]
     Outside(PathBuf),
+    /// No such drive.
+    #[error("“{machine}” has no CD drive “{drive}”")]
+    NoDrive {
+        /// Whose.
+        machine: String,
+        /// Which.
+        drive: String,
+    },
+    /// A disk for a CD drive.
+    #[error("{0} is a disk image: a CD drive takes ISO images")]
+    NotACd(PathBuf),
     /// An image that somebody uses.
     #[error("{0} is in use by another machine or program")]
     ImageInUse(PathBuf),

@@ -4,11 +4,13 @@
 //! From then on it belongs to nobody: [`Running`] finds it by its sockets, from any process, and it ends when its machine
 //! turns off. Its machine's lock ends with it.
 
+mod drive;
 mod nat;
 mod running;
 mod runtime;
 mod start;
 
+pub use drive::{eject, insert};
 pub use running::Running;
 pub(crate) use runtime::{forget, sweep};
 pub use start::{Options, start, start_locked};

@@ -1,0 +1,357 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use api::machine::{Firmware, Forward, Profile, Protocol};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use library::NewDisk;
+
+use crate::input::Press;
+
+/// Dormer's machines from a terminal.
+#[derive(Debug, Parser)]
+#[command(name = "dormerctl", version)]
+pub(crate) struct Arguments {
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Can this computer run machines, and if not, why and what to do
+    Check,
+    /// All machines and what they do
+    List,
+    /// One machine
+    Show { name: String },
+    /// Make a machine
+    Create {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        choices: Choices,
+    },
+    /// Give a stopped machine another name
+    Rename { name: String, new: String },
+    /// Delete a stopped machine and its disks
+    Delete {
+        name: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Run a throw-away machine from an ISO or disk image; it is gone when it stops
+    Run {
+        /// The image; a disk is copied first
+        file: PathBuf,
+        #[command(flatten)]
+        choices: Choices,
+        #[command(flatten)]
+        start: StartOptions,
+    },
+    /// Start a machine
+    Start {
+        name: String,
+        /// Start a throw-away copy of it
+        #[arg(long)]
+        disposable: bool,
+        #[command(flatten)]
+        start: StartOptions,
+    },
+    /// Let a machine stand still
+    Pause { name: String },
+    /// Let it go on
+    Resume { name: String },
+    /// Press the reset button
+    Reset { name: String },
+    /// Press the power button: the guest decides what that means
+    PowerButton { name: String },
+    /// Turn a machine off at once, as if power failed
+    PowerOff {
+        name: String,
+        /// End an engine that does not answer; what its guest has not written yet is lost
+        #[arg(long)]
+        kill: bool,
+    },
+    /// Take a picture of the screen
+    Screenshot {
+        name: String,
+        /// PNG, or PPM when it ends in .ppm; - is standard output
+        file: PathBuf,
+    },
+    /// The screen's characters, in a text mode
+    Text { name: String },
+    /// Type on the machine's keyboard, as on a US one
+    Type {
+        name: String,
+        text: String,
+        /// Press Enter after it
+        #[arg(long)]
+        enter: bool,
+        /// Milliseconds that each key is held, and between keys
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        delay: u64,
+    },
+    /// Press keys, as in ctrl-alt-delete; several are pressed one after another
+    Key {
+        name: String,
+        #[arg(required = true)]
+        keys: Vec<String>,
+    },
+    /// Put the pointer at a pixel of the screen
+    Mouse {
+        name: String,
+        x: u32,
+        y: u32,
+        /// And press a button there
+        click: Option<Press>,
+    },
+    /// The first serial port: what it has sent, or a conversation from a terminal (Ctrl-] ends it)
+    Serial {
+        name: String,
+        /// Send this; \n, \r, \t and \\ mean what they do in C
+        #[arg(long)]
+        write: Option<String>,
+        /// Go on printing until the machine is off
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Wait until something is so
+    Wait {
+        name: String,
+        #[command(flatten)]
+        what: WaitFor,
+        /// Seconds until it fails
+        #[arg(long, default_value = "60", value_parser = seconds)]
+        timeout: Duration,
+        /// With --serial-text: only in what comes from now on
+        #[arg(long)]
+        new: bool,
+    },
+    /// Change the medium in a CD drive
+    Medium {
+        name: String,
+        #[command(subcommand)]
+        action: MediumAction,
+    },
+    /// Change a machine's network
+    Net {
+        name: String,
+        #[command(subcommand)]
+        action: NetAction,
+    },
+    /// Send QMP commands: this one, else those that standard input has, a line each
+    Qmp {
+        name: String,
+        /// A command's name, or its JSON
+        command: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WaitFor {
+    /// This expression is found on a text mode's screen
+    #[arg(long, value_name = "RE", value_parser = expression)]
+    pub(crate) screen_text: Option<regex::Regex>,
+    /// This expression is found in what the first serial port sent
+    #[arg(long, value_name = "RE", value_parser = expression)]
+    pub(crate) serial_text: Option<regex::Regex>,
+    /// The machine is in this state
+    #[arg(long, value_parser = ["stopped", "running", "paused", "prelaunch", "internal-error", "io-error"])]
+    pub(crate) state: Option<String>,
+}
+
+/// What a new machine is to be; all has defaults.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Choices {
+    /// The ISO in its CD drive
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iso: Option<PathBuf>,
+    /// The guest, by its id in osinfo-db (debian12); found out from the ISO when absent
+    #[arg(long, value_name = "ID")]
+    pub(crate) os: Option<String>,
+    /// How it starts
+    #[arg(long)]
+    pub(crate) firmware: Option<FirmwareWord>,
+    /// Virtual processors
+    #[arg(long, value_name = "N")]
+    pub(crate) cpus: Option<u32>,
+    /// Memory, as in 2G; MiB without a unit
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub(crate) memory: Option<u64>,
+    /// An empty disk of this size (40G), an image that is there, or none; may be repeated
+    #[arg(long = "disk", value_name = "SIZE|FILE|none")]
+    pub(crate) disks: Vec<String>,
+    /// Which devices it gets
+    #[arg(long)]
+    pub(crate) profile: Option<ProfileWord>,
+    /// A port of this computer that leads into it, as in 2222:22 or udp:5353:53; may be repeated
+    #[arg(long = "forward", value_name = "HOST:GUEST", value_parser = forward)]
+    pub(crate) forwards: Vec<Forward>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct StartOptions {
+    /// Show no window (there is none yet in any case)
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// Stand still until it is resumed
+    #[arg(long)]
+    pub(crate) paused: bool,
+    /// Write the first serial port's and the firmware's output to the machine's logs folder
+    #[arg(long)]
+    pub(crate) debug_logs: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FirmwareWord {
+    Bios,
+    Uefi,
+}
+
+impl From<FirmwareWord> for Firmware {
+    fn from(word: FirmwareWord) -> Self {
+        match word {
+            FirmwareWord::Bios => Self::Bios,
+            FirmwareWord::Uefi => Self::Uefi,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ProfileWord {
+    /// What works without a driver disk
+    Windows,
+    /// virtio
+    Linux,
+    /// BIOS, VGA and PS/2
+    Legacy,
+}
+
+impl From<ProfileWord> for Profile {
+    fn from(word: ProfileWord) -> Self {
+        match word {
+            ProfileWord::Windows => Self::Windows,
+            ProfileWord::Linux => Self::Linux,
+            ProfileWord::Legacy => Self::Legacy,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MediumAction {
+    /// Put an ISO in
+    Insert {
+        file: PathBuf,
+        /// The drive
+        #[arg(long, default_value = "cd0")]
+        drive: String,
+    },
+    /// Take it out
+    Eject {
+        /// The drive
+        #[arg(long, default_value = "cd0")]
+        drive: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetAction {
+    /// Lead ports of this computer into the machine, from its next start on
+    Forward {
+        /// As in 2222:22 or udp:5353:53
+        #[arg(required = true, value_name = "HOST:GUEST", value_parser = forward)]
+        forwards: Vec<Forward>,
+    },
+    /// Do not, from its next start on
+    Unforward {
+        /// Ports of this computer
+        #[arg(required = true)]
+        ports: Vec<u16>,
+    },
+    /// Plug the cable in or out
+    Link {
+        /// in or out
+        state: LinkWord,
+        /// The card
+        #[arg(long, default_value = "net0")]
+        card: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LinkWord {
+    In,
+    Out,
+}
+
+/// `[tcp:|udp:]HOST:GUEST`.
+fn forward(text: &str) -> Result<Forward, String> {
+    let (protocol, ports) = match text.split_once(':') {
+        Some(("tcp", rest)) => (Protocol::Tcp, rest),
+        Some(("udp", rest)) => (Protocol::Udp, rest),
+        _ => (Protocol::Tcp, text),
+    };
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
+    let pair = ports.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
+    let (host, guest) = pair.ok_or("it should look like 2222:22, tcp:2222:22 or udp:5353:53")?;
+    Ok(Forward { protocol, host, guest })
+}
+
+/// MiB.
+fn memory(text: &str) -> Result<u64, String> {
+    if let Ok(mib) = text.parse() {
+        return Ok(mib);
+    }
+    NewDisk::parse_size(text).map(|bytes| bytes >> 20).map_err(|error| error.to_string())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=1e9).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "it should be a number of seconds".into())
+}
+
+/// `^` and `$` are ends of lines.
+fn expression(text: &str) -> Result<regex::Regex, String> {
+    regex::RegexBuilder::new(text).multi_line(true).build().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Verb, String> {
+        let words = std::iter::once("dormerctl").chain(line.split(' '));
+        Arguments::try_parse_from(words).map(|arguments| arguments.verb).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+        let verb =
+            parse("create x --memory 2G --disk 40G --disk none --forward 2222:22 --forward udp:53:5353").unwrap();
+        let Verb::Create { choices, .. } = verb else { panic!() };
+        assert_eq!((choices.memory, choices.disks.len()), (Some(2048), 2));
+        assert_eq!(choices.forwards[1], Forward { protocol: Protocol::Udp, host: 53, guest: 5353 });
+        let Verb::Wait { timeout, .. } = parse("wait x --state stopped --timeout 0.5").unwrap() else { panic!() };
+        assert_eq!(timeout, Duration::from_millis(500));
+        for bad in [
+            "wait x",
+            "wait x --state gone",
+            "wait x --state stopped --screen-text a",
+            "wait x --screen-text (",
+            "net x forward 22",
+            "net x forward 0:22",
+            "create x --memory much",
+            "mouse x 1 2 tickle",
+            "key x",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! `dormerctl` from outside, with a stand-in engine (`fake_engine.rs`).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A library, a runtime folder and an engine of its own.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+/// What a command did.
+struct Done {
+    ok: bool,
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+    }
+}
+
+/// Programs are beside this one, a folder up.
+fn fake_engine() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.ancestors().nth(2).unwrap().join("examples/fake-engine")
+}
+
+impl Desk {
+    /// None, loudly, where no engine can be started: the starter opens `/dev/kvm`.
+    fn new() -> Option<Self> {
+        if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+            eprintln!("SKIPPED: /dev/kvm: {error}");
+            return None;
+        }
+        if !["/usr/share/seabios", "/usr/share/qemu"]
+            .iter()
+            .any(|folder| Path::new(folder).join("bios-256k.bin").exists())
+        {
+            eprintln!("SKIPPED: seabios is not installed");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("run")).unwrap();
+        Some(Self { folder })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dormerctl"));
+        command
+            .args(arguments)
+            .env("DORMER_HOME", self.folder.path().join("home"))
+            .env("XDG_RUNTIME_DIR", self.folder.path().join("run"))
+            .env_remove("FLATPAK_ID")
+            .env("DORMER_VM", fake_engine())
+            .env("DORMER_NAT", fake_engine())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Done {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Done {
+            ok: output.status.success(),
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
+    /// Runs what must succeed.
+    fn good(&self, line: &str) -> Done {
+        let done = self.run(&line.split(' ').collect::<Vec<_>>());
+        assert!(done.ok, "{line}: {}", done.err);
+        done
+    }
+
+    /// Runs what must fail with one sentence that has `words` in it.
+    fn bad(&self, line: &str, words: &str) {
+        let done = self.run(&line.split(' ').collect::<Vec<_>>());
+        assert!(!done.ok && done.code == 1, "{line}: {} {}", done.code, done.out);
+        assert!(done.err.starts_with("dormerctl: ") && done.err.lines().count() == 1, "{line}: {}", done.err);
+        assert!(done.err.contains(words), "{line}: {}", done.err);
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn entries(&self, folder: &str) -> usize {
+        std::fs::read_dir(self.folder.path().join(folder)).map_or(0, Iterator::count)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        for machine in self.run(&["--json", "list"]).json().as_array().into_iter().flatten() {
+            self.run(&["power-off", machine["name"].as_str().unwrap_or_default()]);
+        }
+    }
+}
+
+/// An ISO that a BIOS starts: primary volume descriptor, boot record, boot catalogue.
+fn iso(volume: &str) -> Vec<u8> {
+    let mut bytes = vec![0; 32 * 2048];
+    bytes[16 * 2048..][..6].copy_from_slice(b"\x01CD001");
+    bytes[16 * 2048 + 40..][..volume.len()].copy_from_slice(volume.as_bytes());
+    bytes[16 * 2048 + 128..][..2].copy_from_slice(&2048u16.to_le_bytes());
+    bytes[17 * 2048..][..6].copy_from_slice(b"\0CD001");
+    bytes[17 * 2048 + 7..][..23].copy_from_slice(b"EL TORITO SPECIFICATION");
+    bytes[17 * 2048 + 0x47] = 20;
+    bytes[18 * 2048..][..6].copy_from_slice(b"\xffCD001");
+    let catalog = &mut bytes[20 * 2048..];
+    catalog[0] = 1;
+    catalog[28..32].copy_from_slice(&[0xaa, 0x55, 0x55, 0xaa]);
+    catalog[28..30].copy_from_slice(&0u16.wrapping_sub(0xaa55 + 1).to_le_bytes());
+    catalog[32] = 0x88;
+    catalog[40] = 21;
+    bytes
+}
+
+const OLD: &str = "--profile legacy --disk none --memory 64 --cpus 1";
+
+#[test]
+fn machines_come_and_go() {
+    let Some(desk) = Desk::new() else { return };
+    assert!(desk.good("list").out.contains("No machines yet"));
+    desk.good(&format!("create one {OLD}"));
+    desk.good("create two --firmware bios --disk 1G --forward 2222:22");
+    desk.bad("create one", "there is a machine “one” already");
+    desk.bad("create three --disk nonsense", "there is no file");
+    desk.bad("create three --os nonsense1", "nonsense1");
+    desk.bad("create a/b", "cannot be a machine's name");
+    desk.bad("start three", "there is no machine “three”");
+    desk.bad("pause one", "“one” is not running");
+    let list = desk.good("--json list").json();
+    assert_eq!((list[0]["name"].as_str(), list[0]["state"].as_str()), (Some("one"), Some("stopped")));
+    let show = desk.good("show two --json").json();
+    assert_eq!(show["machine"]["network"][0]["forward"][0]["guest"], 22);
+    desk.good("net two forward udp:53:5353");
+    desk.good("net two unforward 2222");
+    let show = desk.good("show two --json").json();
+    assert_eq!(show["machine"]["network"][0]["forward"][0]["protocol"], "udp");
+    assert!(desk.good("show two").out.contains("udp:53:5353"));
+    desk.good("rename two 2");
+    desk.good("delete 2");
+    let broken = desk.folder.path().join("home/machines/broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("machine.toml"), "name = 3").unwrap();
+    assert!(desk.good("list").out.contains("machine.toml: line 1"));
+    desk.bad("start broken", "machine.toml cannot be used: line 1");
+    assert_eq!(desk.run(&["nonsense"]).code, 2);
+}
+
+#[test]
+fn a_machine_runs() {
+    let Some(desk) = Desk::new() else { return };
+    desk.good(&format!("create one {OLD}"));
+    let started = desk.good("start one --headless --json").json();
+    assert!(Path::new(started["control"].as_str().unwrap()).exists());
+    desk.bad("start one", "“one” is running");
+    desk.bad("delete one", "“one” is running");
+    desk.good("pause one");
+    desk.good("wait one --state paused --timeout 10");
+    assert_eq!(desk.good("text one").out, "Fake BIOS\npaused: true");
+    desk.bad("power-button one", "resume it first");
+    desk.good("resume one");
+    desk.good("wait one --screen-text ^paused:.false$ --timeout 10");
+    desk.bad("wait one --screen-text never --timeout 0.2", "the last line is “paused: false”");
+    desk.bad("wait one --state stopped --timeout 0.2", "is running, not stopped");
+
+    desk.good("type one aB| --enter --delay 1");
+    desk.good("key one ctrl-alt-del f12");
+    desk.good("mouse one 639 0 double-click");
+    desk.bad("mouse one 640 0", "640 by 480");
+    desk.run(&["serial", "one", "--write", r"\\o/\n"]);
+    let serial = desk.good("serial one").out;
+    let expected = "<a><shift+b><shift+backslash><ret><ctrl+alt+delete><f12>(32767,0,\"left\")(32767,0,\"left\")\\o/";
+    assert_eq!(serial, format!("login: cd0=false networks=0\r\n{expected}"));
+    let found = desk.good("--json wait one --serial-text networks=\\d+$ --timeout 10").json();
+    assert_eq!(found["found"], "networks=0");
+    desk.bad("wait one --serial-text login --new --timeout 0.2", "“login” did not come");
+
+    let picture = desk.folder.path().join("x.png");
+    desk.good(&format!("screenshot one {}", picture.display()));
+    assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+    desk.bad("screenshot one /no/such/x.png", "cannot write /no/such/x.png");
+    assert_eq!(desk.good("qmp one query-status --json").json()["status"], "running");
+    desk.bad("qmp one nonsense", "there is no command nonsense");
+    desk.bad("qmp one {", "no QMP command");
+
+    let cd = desk.file("data.iso", &iso("FREEDOS"));
+    desk.good(&format!("medium one insert {cd}"));
+    assert!(desk.good("show one").out.contains("data.iso"));
+    desk.good("medium one eject");
+    desk.bad("medium one eject --drive cd7", "no CD drive “cd7”");
+    assert!(desk.good("serial one").out.ends_with("[\"cd0\" 65536][\"cd0\" out]"));
+
+    let start = Instant::now();
+    desk.good("power-button one");
+    desk.good("wait one --state stopped --timeout 10");
+    assert!(start.elapsed() < Duration::from_secs(8));
+    desk.good("start one --paused");
+    assert_eq!(desk.good("list --json").json()[0]["state"], "paused");
+    desk.good("power-off one --kill");
+    desk.good("start one");
+    desk.good("power-off one");
+    assert_eq!(desk.entries("run/dormer"), 0);
+    desk.good("delete one");
+}
+
+#[test]
+fn failures_to_start_are_sentences() {
+    let Some(desk) = Desk::new() else { return };
+    for (name, words) in [("fail", "no machine today"), ("die", "the end is near")] {
+        desk.good(&format!("create {name} {OLD}"));
+        desk.bad(&format!("start {name}"), words);
+        assert_eq!(desk.good("list --json").json()[0]["state"], "stopped");
+        desk.good(&format!("delete {name}"));
+    }
+    desk.good(&format!("create port {OLD} --forward 1:22"));
+    desk.bad("start port", "the network does not start: port 1 is taken");
+    desk.good("net port unforward 1");
+    desk.good("start port");
+    assert!(desk.good("serial port").out.contains("networks=1"));
+    let disk = desk.file("shared.img", &[0xeb; 4096].map(|byte: u8| byte));
+    let mut sector = std::fs::read(&disk).unwrap();
+    sector[510..512].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(&disk, sector).unwrap();
+    for name in ["first", "second"] {
+        desk.good(&format!("create {name} --profile legacy --firmware bios --disk {disk}"));
+    }
+    desk.good("start first");
+    desk.bad("start second", "in use");
+    std::fs::remove_file(&disk).unwrap();
+    desk.good("power-off first");
+    desk.bad("start first", "shared.img");
+    assert_eq!(desk.good("list --json").json()[0]["state"], "stopped");
+}
+
+#[test]
+fn throw_away_machines() {
+    let Some(desk) = Desk::new() else { return };
+    let cd = desk.file("freedos.iso", &iso("FREEDOS"));
+    desk.bad("run /no/such.iso", "there is no file /no/such.iso");
+    let mut run = desk.command(&["run", &cd]).stdout(Stdio::null()).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while desk.good("list --json").json()[0]["state"] != "running" {
+        assert!(Instant::now() < end && run.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let listed = desk.good("list --json").json();
+    assert_eq!((listed[0]["name"].as_str(), listed[0]["disposable"].as_bool()), (Some("freedos"), Some(true)));
+    assert!(desk.good("serial freedos").out.contains("cd0=true"));
+    // Ctrl-C turns it off.
+    let pid = rustix::process::Pid::from_raw(run.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(run.wait().unwrap().success());
+    assert_eq!((desk.entries("home/disposable"), desk.entries("run/dormer")), (0, 0));
+
+    desk.good("create kept --profile legacy --disk 1G --firmware bios");
+    desk.good("start kept --disposable");
+    desk.bad("pause kept", "not running");
+    let copy = ["power-off", "kept (disposable)"];
+    assert!(desk.run(&copy).ok);
+    assert_eq!(desk.entries("home/disposable"), 0);
+    desk.good("start kept");
+}

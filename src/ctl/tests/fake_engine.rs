@@ -1,0 +1,167 @@
+//! Stands in for `dormer-vm` and `dormer-nat` in tests of those who start them: speaks the start protocol and QMP, and writes what
+//! it is told into its “serial port”, where tests read it.
+//!
+//! A machine whose name has “fail” or “die” in it does that. A forward of host port 1 is refused.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::exit;
+use std::sync::{Arc, Mutex};
+
+use api::spec::Start;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg};
+use serde_json::{Value, json};
+
+/// A PNG of 640 by 480 pixels, as far as anybody here looks.
+const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0";
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--check-kvm") => println!("{{\"ok\":true}}"),
+        Some("--start-fd") => engine(),
+        Some("--fd") => network(&arguments),
+        _ => exit(2),
+    }
+}
+
+/// Bytes and descriptors of one message.
+fn receive(socket: impl AsFd, size: usize) -> (Vec<u8>, Vec<OwnedFd>) {
+    let mut bytes = vec![0; size];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let count = recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC);
+    bytes.truncate(count.map_or(0, |message| message.bytes));
+    let rights = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+        _ => None,
+    });
+    (bytes, rights.flatten().collect())
+}
+
+fn network(arguments: &[String]) {
+    if arguments.iter().any(|argument| argument.starts_with("tcp:127.0.0.1:1-")) {
+        eprintln!("dormer-nat: port 1 is taken");
+        exit(1);
+    }
+    let control = UnixStream::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap());
+    let mut line = String::new();
+    BufReader::new(&control).read_line(&mut line).unwrap();
+    writeln!(&control, "{{\"return\":[]}}").unwrap();
+    // Until the engine's end closes.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+}
+
+#[derive(Default)]
+struct State {
+    paused: bool,
+    serial: String,
+    clients: Vec<UnixStream>,
+}
+
+impl State {
+    fn tell(&mut self, event: &str, data: Value) {
+        let line = json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } });
+        self.clients.retain(|mut client| writeln!(client, "{line}").is_ok());
+    }
+}
+
+fn engine() {
+    let stdin = std::io::stdin();
+    let (message, fds) = receive(&stdin, api::spec::START_BYTES);
+    let start: Start = serde_json::from_slice(&message).unwrap();
+    let say = |answer: &str| {
+        let bytes = [IoSlice::new(answer.as_bytes())];
+        rustix::net::sendmsg(&stdin, &bytes, &mut SendAncillaryBuffer::default(), SendFlags::empty()).unwrap();
+    };
+    if start.machine.name.contains("die") {
+        eprintln!("the end is near");
+        exit(3);
+    }
+    if start.machine.name.contains("fail") {
+        say("{\"failed\":\"no machine today\"}");
+        exit(1);
+    }
+    let mut fds: Vec<_> = fds.into_iter().map(Some).collect();
+    let listener = UnixListener::from(fds[start.control.0 as usize].take().unwrap());
+    let drives: Vec<_> =
+        start.machine.drives.iter().map(|drive| format!("{}={}", drive.id, drive.image.is_some())).collect();
+    let serial = format!("login: {} networks={}\r\n", drives.join(" "), start.machine.networks.len());
+    let state = Arc::new(Mutex::new(State { paused: start.paused, serial, clients: Vec::new() }));
+    say("\"running\"");
+    for client in listener.incoming() {
+        let (state, client) = (Arc::clone(&state), client.unwrap());
+        std::thread::spawn(move || serve(client, &state));
+    }
+}
+
+fn serve(client: UnixStream, state: &Mutex<State>) {
+    let mut client = client;
+    writeln!(client, "{}", json!({ "QMP": { "version": {}, "capabilities": [] } })).unwrap();
+    loop {
+        let (bytes, fds) = receive(&client, 65536);
+        if bytes.is_empty() {
+            return;
+        }
+        let request: Value = serde_json::from_slice(&bytes).unwrap();
+        let mut state = state.lock().unwrap();
+        let name = request["execute"].as_str().unwrap().to_owned();
+        if name == "qmp_capabilities" {
+            state.clients.push(client.try_clone().unwrap());
+        }
+        let answer = match obey(&mut state, &name, &request["arguments"], fds) {
+            Ok(value) => json!({ "return": value, "id": request["id"] }),
+            Err(sentence) => json!({ "error": { "class": "GenericError", "desc": sentence }, "id": request["id"] }),
+        };
+        writeln!(client, "{answer}").unwrap();
+        if matches!(name.as_str(), "quit" | "system_powerdown") {
+            state.tell("SHUTDOWN", json!({ "guest": name != "quit", "reason": name }));
+            exit(0);
+        }
+    }
+}
+
+fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> Result<Value, String> {
+    match name {
+        "qmp_capabilities" | "quit" | "system_powerdown" | "system_reset" => {}
+        "query-status" => {
+            let status = if state.paused { "paused" } else { "running" };
+            return Ok(json!({ "running": !state.paused, "status": status }));
+        }
+        "stop" | "cont" => {
+            state.paused = name == "stop";
+            state.tell(if state.paused { "STOP" } else { "RESUME" }, json!({}));
+        }
+        "x-dormer-text" => return Ok(json!({ "lines": ["Fake BIOS   ", format!("paused: {}", state.paused), ""] })),
+        "x-dormer-serial-write" => state.serial.push_str(arguments["text"].as_str().unwrap()),
+        "x-dormer-serial-read" => {
+            let from = arguments["from"].as_u64().unwrap() as usize;
+            let text = state.serial.get(from..).unwrap_or_default();
+            return Ok(json!({ "from": from, "next": state.serial.len(), "text": text }));
+        }
+        "screendump" => {
+            let file = fds.into_iter().next().ok_or("no descriptor")?;
+            File::from(file).write_all(PICTURE).unwrap();
+        }
+        "send-key" => {
+            let keys = arguments["keys"].as_array().unwrap().iter().map(|key| key["data"].to_string().replace('"', ""));
+            let keys = keys.collect::<Vec<_>>().join("+");
+            state.serial.push_str(&format!("<{keys}>"));
+        }
+        "x-dormer-pointer" => {
+            state.serial.push_str(&format!("({},{},{})", arguments["x"], arguments["y"], arguments["click"]));
+        }
+        "x-dormer-insert" => {
+            let mut bytes = Vec::new();
+            let file = fds.into_iter().next().ok_or("no descriptor")?;
+            File::from(file).read_to_end(&mut bytes).unwrap();
+            state.serial.push_str(&format!("[{} {}]", arguments["drive"], bytes.len()));
+        }
+        "eject" => state.serial.push_str(&format!("[{} out]", arguments["id"])),
+        _ => return Err(format!("there is no command {name}")),
+    }
+    Ok(json!({}))
+}

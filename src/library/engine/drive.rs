@@ -1,0 +1,50 @@
+//! Changing the medium in a CD drive: in the machine's file, and in its engine when it runs.
+
+use std::os::fd::AsFd;
+
+use api::control::Command;
+use api::machine::DriveKind;
+
+use super::start::open_image;
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::media::{Medium, MediumKind};
+
+/// Puts a medium into the CD drive `drive` (`cd0` is the first), in place of what is in it.
+pub fn insert(entry: &mut Entry, drive: &str, medium: &Medium) -> Result<()> {
+    if medium.kind != MediumKind::Cd {
+        return Err(Error::NotACd(medium.path.clone()));
+    }
+    let index = find(entry, drive)?;
+    // Opened in any case, so that nobody is promised what cannot be read.
+    let file = open_image(&medium.path, true)?;
+    if !entry.is_stopped() {
+        let command = Command::Insert { drive: drive.to_owned(), format: medium.format };
+        entry.running()?.control()?.execute_with(&command, &[file.as_fd()])?;
+    }
+    let drive = &mut entry.machine.drives[index];
+    drive.image = Some(medium.path.clone());
+    drive.format = medium.format;
+    drive.installer = false;
+    entry.save()
+}
+
+/// Takes out what is in a CD drive, even when the guest has locked it.
+pub fn eject(entry: &mut Entry, drive: &str) -> Result<()> {
+    let index = find(entry, drive)?;
+    if !entry.is_stopped() {
+        entry.running()?.control()?.execute(&Command::Eject { id: drive.to_owned() })?;
+    }
+    let drive = &mut entry.machine.drives[index];
+    drive.image = None;
+    drive.installer = false;
+    entry.save()
+}
+
+/// A CD drive's place among the drives.
+fn find(entry: &Entry, name: &str) -> Result<usize> {
+    let cds = entry.machine.drives.iter().enumerate().filter(|(_, drive)| drive.kind == DriveKind::Cd);
+    let found = cds.enumerate().find(|(number, _)| name == format!("cd{number}"));
+    let missing = || Error::NoDrive { machine: entry.machine.name.clone(), drive: name.to_owned() };
+    found.map(|(_, (index, _))| index).ok_or_else(missing)
+}
