@@ -2,7 +2,8 @@
 //!
 //! Follows QEMU's `docs/specs/fw_cfg.rst` (traditional interface and DMA). Items are chosen by a 16 bit selector and read byte by
 //! byte, or by DMA. Named files stand in a directory from selector 0x20 on. The guest can write only items that were added
-//! as writable.
+//! as writable. Files that depend on what firmware sets up are made anew when the guest first selects one of them after a reset, all
+//! at once, so that they fit each other ([`FileMaker`]).
 
 use std::collections::BTreeMap;
 
@@ -56,34 +57,67 @@ const CONTROL_WRITE: u32 = 16;
 /// Bytes copied between looking at guest memory: bounds host memory for a transfer of up to 4 GiB.
 const CHUNK: usize = 64 << 10;
 
+/// Makes files that depend on what firmware has set up. Called under the device's mutex, from a vCPU's thread: it only looks at what
+/// the board publishes, and locks no device.
+pub trait FileMaker: Send {
+    /// The files as they are now: the names that they were added with.
+    fn make(&self) -> Vec<(String, Vec<u8>)>;
+}
+
+impl<F: Fn() -> Vec<(String, Vec<u8>)> + Send> FileMaker for F {
+    fn make(&self) -> Vec<(String, Vec<u8>)> {
+        self()
+    }
+}
+
 struct Item {
     bytes: Vec<u8>,
     writable: bool,
+}
+
+/// Files that are made when they are wanted.
+struct Late {
+    selectors: Vec<u16>,
+    maker: Box<dyn FileMaker>,
+    /// Were they, since the last reset?
+    made: bool,
+}
+
+impl Item {
+    /// Other bytes, as many: the directory has the size.
+    fn replace(&mut self, mut bytes: Vec<u8>) {
+        bytes.resize(self.bytes.len(), 0);
+        self.bytes = bytes;
+    }
 }
 
 /// The device.
 pub struct FwCfg {
     items: BTreeMap<u16, Item>,
     files: Vec<(String, u16)>,
+    late: Option<Late>,
     dma: Dma,
     selector: u16,
     offset: usize,
     dma_high: u32,
 }
 
-/// Its saved state; items are the board's.
+/// Its saved state; items are the board's, but for those that the guest wrote or caused to be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FwCfgState {
     selector: u16,
     offset: u64,
     dma_high: u32,
     written: Vec<(u16, Vec<u8>)>,
+    /// Without the zeros at their ends.
+    made: Option<Vec<(u16, Vec<u8>)>>,
 }
 
 impl FwCfg {
     /// A device with its signature and an empty directory. `dma` must be open.
     pub fn new(dma: Dma) -> Self {
-        let mut device = Self { items: BTreeMap::new(), files: Vec::new(), dma, selector: 0, offset: 0, dma_high: 0 };
+        let mut device =
+            Self { items: BTreeMap::new(), files: Vec::new(), late: None, dma, selector: 0, offset: 0, dma_high: 0 };
         device.add(key::SIGNATURE, SIGNATURE.to_vec());
         device.add(key::ID, (ID_TRADITIONAL | ID_DMA).to_le_bytes().to_vec());
         device.list();
@@ -97,8 +131,8 @@ impl FwCfg {
 
     /// Adds a named file, or replaces it. Names longer than 55 bytes are cut.
     pub fn add_file(&mut self, name: &str, bytes: Vec<u8>) {
-        let selector = match self.files.iter().find(|(other, _)| other == name) {
-            Some(&(_, selector)) => selector,
+        let selector = match self.selector_of(name) {
+            Some(selector) => selector,
             None => {
                 let selector = key::FIRST_FILE + self.files.len() as u16;
                 self.files.push((name.to_owned(), selector));
@@ -107,6 +141,34 @@ impl FwCfg {
         };
         self.add(selector, bytes);
         self.list();
+    }
+
+    /// Adds files as `maker` makes them now, to be made anew when one is first selected after each reset. They keep the sizes that
+    /// they have now: longer ones are cut, shorter ones end in zeros.
+    pub fn add_late_files(&mut self, maker: Box<dyn FileMaker>) {
+        let mut selectors = Vec::new();
+        for (name, bytes) in maker.make() {
+            self.add_file(&name, bytes);
+            selectors.extend(self.selector_of(&name));
+        }
+        self.late = Some(Late { selectors, maker, made: false });
+    }
+
+    fn selector_of(&self, name: &str) -> Option<u16> {
+        self.files.iter().find(|(other, _)| other == name).map(|&(_, selector)| selector)
+    }
+
+    /// Makes the late files if `selector` is one of them and they are not made yet.
+    fn make_late(&mut self, selector: u16) {
+        let Some(late) = self.late.as_mut().filter(|late| !late.made && late.selectors.contains(&selector)) else {
+            return;
+        };
+        late.made = true;
+        for (name, bytes) in late.maker.make() {
+            if let Some(item) = self.selector_of(&name).and_then(|selector| self.items.get_mut(&selector)) {
+                item.replace(bytes);
+            }
+        }
     }
 
     /// Writes the directory anew, sorted by name as firmware may expect.
@@ -128,6 +190,7 @@ impl FwCfg {
     }
 
     fn select(&mut self, selector: u16) {
+        self.make_late(selector);
         self.selector = selector;
         self.offset = 0;
     }
@@ -236,6 +299,9 @@ impl PortIo for FwCfg {
 impl Device for FwCfg {
     fn reset(&mut self) {
         self.select(0);
+        if let Some(late) = &mut self.late {
+            late.made = false;
+        }
         self.dma_high = 0;
     }
 }
@@ -245,13 +311,35 @@ impl State for FwCfg {
     type Saved = FwCfgState;
 
     fn save(&self) -> FwCfgState {
-        let Self { items, files: _, dma: _, selector, offset, dma_high } = self;
+        let Self { items, files: _, late, dma: _, selector, offset, dma_high } = self;
         let written = items.iter().filter(|(_, item)| item.writable).map(|(&key, item)| (key, item.bytes.clone()));
-        FwCfgState { selector: *selector, offset: *offset as u64, dma_high: *dma_high, written: written.collect() }
+        let trimmed = |key: u16| {
+            let bytes = items.get(&key).map_or(&[][..], |item| &item.bytes);
+            let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            (key, bytes[..end].to_vec())
+        };
+        let late = late.as_ref().filter(|late| late.made);
+        FwCfgState {
+            selector: *selector,
+            offset: *offset as u64,
+            dma_high: *dma_high,
+            written: written.collect(),
+            made: late.map(|late| late.selectors.iter().copied().map(trimmed).collect()),
+        }
     }
 
     fn restore(&mut self, saved: FwCfgState) -> Result<(), RestoreError> {
-        let FwCfgState { selector, offset, dma_high, written } = saved;
+        let FwCfgState { selector, offset, dma_high, written, made } = saved;
+        let late = self.late.as_mut();
+        let selectors = late.map_or(Vec::new(), |late| {
+            late.made = made.is_some();
+            late.selectors.clone()
+        });
+        for (key, bytes) in made.into_iter().flatten() {
+            let item =
+                self.items.get_mut(&key).filter(|item| selectors.contains(&key) && bytes.len() <= item.bytes.len());
+            item.ok_or_else(|| Self::impossible("file"))?.replace(bytes);
+        }
         for (key, bytes) in written {
             let item = self.items.get_mut(&key).filter(|item| item.writable && item.bytes.len() == bytes.len());
             item.ok_or_else(|| Self::impossible("item"))?.bytes = bytes;
@@ -315,9 +403,60 @@ mod tests {
         PortIo::write(&mut device, 8, Size::Dword, u32::MAX);
     }
 
+    /// A file that counts how often it was made.
+    fn late(device: &mut FwCfg) {
+        let count = std::sync::atomic::AtomicU8::new(0);
+        device.add_late_files(Box::new(move || {
+            let count = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            vec![("a".to_owned(), vec![count; 2]), ("b".to_owned(), vec![0, count, 0, 0])]
+        }));
+    }
+
+    fn file(device: &mut FwCfg, selector: u32) -> u32 {
+        PortIo::write(device, 0, Size::Word, selector);
+        PortIo::read(device, 1, Size::Byte) << 8 | PortIo::read(device, 1, Size::Byte)
+    }
+
+    #[test]
+    fn late_files_are_made_once_after_a_reset() {
+        let bench = Bench::new(0x1000);
+        let mut device = device(&bench);
+        late(&mut device);
+        file(&mut device, 0x20);
+        assert_eq!(file(&mut device, 0x22), 0x0101);
+        assert_eq!(file(&mut device, 0x23), 0x0001);
+        assert_eq!(file(&mut device, 0x22), 0x0101);
+        device.reset();
+        assert_eq!(file(&mut device, 0x23), 0x0002);
+        assert_eq!(file(&mut device, 0x22), 0x0202);
+    }
+
+    #[test]
+    fn late_files_are_saved_as_the_guest_saw_them() {
+        let bench = Bench::new(0x1000);
+        let mut device = device(&bench);
+        late(&mut device);
+        let fresh = device.save();
+        file(&mut device, 0x22);
+        let saved = device.save();
+        assert_eq!(saved.made, Some(vec![(0x22, vec![1, 1]), (0x23, vec![0, 1])]));
+        device.reset();
+        file(&mut device, 0x22);
+        device.restore(saved.clone()).unwrap();
+        assert_eq!(file(&mut device, 0x22), 0x0101);
+        device.restore(fresh).unwrap();
+        assert_eq!(file(&mut device, 0x22), 0x0303);
+        for bad in [(0x20, vec![1]), (0x22, vec![1; 3])] {
+            assert!(device.restore(FwCfgState { made: Some(vec![bad]), ..saved.clone() }).is_err());
+        }
+    }
+
     #[test]
     fn state() {
         let bench = Bench::new(0x1000);
         check_state(&mut device(&bench), |device| PortIo::write(device, 0, Size::Word, 0x19));
+        let mut device = device(&bench);
+        late(&mut device);
+        check_state(&mut device, |device| PortIo::write(device, 0, Size::Word, 0x22));
     }
 }

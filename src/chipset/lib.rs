@@ -17,7 +17,7 @@ mod sink;
 mod uart;
 
 pub use debugcon::Debugcon;
-pub use fw_cfg::{FW_CFG_PORT, FW_CFG_PORTS, FwCfg, FwCfgState, key};
+pub use fw_cfg::{FW_CFG_PORT, FW_CFG_PORTS, FileMaker, FwCfg, FwCfgState, key};
 pub use gate::Gate;
 pub use hpet::{HPET_LINES, HPET_SIZE, HPET_TIMERS, Hpet, HpetState};
 pub use i8042::{I8042, I8042State};

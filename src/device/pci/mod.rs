@@ -14,4 +14,4 @@ pub use self::bar::{AddressSpace, Backing, Bar, BarKind, Doorbell, SharedMemory}
 pub use self::config::{ConfigSpace, Identity};
 pub use self::core::{PciCore, PciCoreState, PciFunction};
 pub use self::msi::{Msi, MsiSink, MsixTable, MsixTableState};
-pub use self::root::{Devfn, ECAM_SIZE_PER_BUS, PciRoot, PciRootState};
+pub use self::root::{Devfn, ECAM_SIZE_PER_BUS, HighBars, PciRoot, PciRootState};

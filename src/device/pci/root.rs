@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -47,10 +48,27 @@ enum Placed {
     Memory(u64, Arc<SharedMemory>),
 }
 
+/// Which addresses above 4 GiB have memory BARs now: for ACPI tables, which must name them. Read without any lock; right while
+/// nothing moves.
+#[derive(Debug, Default)]
+pub struct HighBars {
+    start: AtomicU64,
+    end: AtomicU64,
+}
+
+impl HighBars {
+    /// From the lowest to behind the highest.
+    pub fn span(&self) -> Option<Range<u64>> {
+        let span = self.start.load(Ordering::Acquire)..self.end.load(Ordering::Acquire);
+        (!span.is_empty()).then_some(span)
+    }
+}
+
 /// Bus 0 and its functions.
 pub struct PciRoot {
     functions: BTreeMap<Devfn, Arc<Mutex<dyn PciFunction>>>,
     placed: BTreeMap<(Devfn, u8), Placed>,
+    high: Arc<HighBars>,
     /// CONFIG_ADDRESS, port CF8.
     address: u32,
     ports: Arc<PortBus>,
@@ -67,13 +85,38 @@ pub struct PciRootState {
 impl PciRoot {
     /// A root without functions, which places BARs on these buses.
     pub fn new(ports: Arc<PortBus>, mmio: Arc<MmioBus>, space: Arc<dyn AddressSpace>) -> Self {
-        Self { functions: BTreeMap::new(), placed: BTreeMap::new(), address: 0, ports, mmio, space }
+        Self {
+            functions: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            high: Arc::default(),
+            address: 0,
+            ports,
+            mmio,
+            space,
+        }
     }
 
     /// Puts `function` at `devfn`, in place of what stood there.
     pub fn plug(&mut self, devfn: Devfn, function: Arc<Mutex<dyn PciFunction>>) {
         self.functions.insert(devfn, function);
         self.place(devfn);
+    }
+
+    /// Where BARs stand above 4 GiB, kept up to date.
+    pub fn high_bars(&self) -> Arc<HighBars> {
+        Arc::clone(&self.high)
+    }
+
+    fn publish_high_bars(&self) {
+        let ranges = self.placed.values().filter_map(|placed| match placed {
+            Placed::Ports(_) => None,
+            Placed::Registers(range, _) => Some(range.clone()),
+            Placed::Memory(at, memory) => Some(*at..*at + memory.size()),
+        });
+        let high = ranges.filter(|range| range.start >= 1 << 32);
+        let span = high.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end)).unwrap_or(0..0);
+        self.high.start.store(span.start, Ordering::Release);
+        self.high.end.store(span.end, Ordering::Release);
     }
 
     /// Places all BARs anew; called after reset and restore, when config spaces changed under the root.
@@ -151,6 +194,7 @@ impl PciRoot {
                 Err(overlap) => tracing::debug!("BAR {index} of {devfn}: {overlap}"),
             }
         }
+        self.publish_high_bars();
     }
 
     fn displace(&mut self, devfn: Devfn, bar: u8) {
@@ -248,7 +292,7 @@ impl State for PciRoot {
     type Saved = PciRootState;
 
     fn save(&self) -> PciRootState {
-        let Self { functions: _, placed: _, address, ports: _, mmio: _, space: _ } = self;
+        let Self { functions: _, placed: _, high: _, address, ports: _, mmio: _, space: _ } = self;
         PciRootState { address: *address }
     }
 

@@ -82,9 +82,11 @@ fn bars_are_sized_and_move() {
     f.write(0x04, 2);
     assert_eq!(f.mmio.read(0xe000_0004, Size::Dword), 0x204);
     assert_eq!(f.space.doorbells.take(), [(Devfn::new(3, 0), 7, Some(0xe000_3000))]);
+    assert_eq!(f.root.high_bars().span(), None);
     f.write(0x1c, 1);
     assert_eq!(f.mmio.read(0xe000_0004, Size::Dword), 0xffff_ffff);
     assert_eq!(f.mmio.read(0x1_e000_0004, Size::Dword), 0x204);
+    assert_eq!(f.root.high_bars().span(), Some(0x1_e000_0000..0x1_e000_4000));
     f.mmio.write(0x1_e000_0004, Size::Dword, 99);
     assert_eq!(f.probe.lock().unwrap().1, 99);
 }

@@ -18,7 +18,6 @@ const BRIDGE: &str = "\\_SB_.PCI0.ISA_";
 
 /// The root complex registers, where firmware places them.
 const RCBA: u32 = 0xfed1_c000;
-const RCBA_SIZE: u32 = 0x4000;
 
 /// There, on, working, and not to be shown.
 const HIDDEN: u8 = 0x0b;
@@ -147,7 +146,10 @@ fn bridge() -> Bytes {
 
 /// The PM block, taken from the root's ports.
 fn pm_ports() -> Bytes {
-    device("PMIO", &[hid("PNP0C02"), uid(1), status(HIDDEN), resources(vec![&ports(PM_BLOCK, 0x80)])])
+    device(
+        "PMIO",
+        &[hid("PNP0C02"), uid(1), status(HIDDEN), resources(vec![&ports(PM_BLOCK, chipset::PM_PORTS as u8)])],
+    )
 }
 
 /// fw_cfg, for Linux's driver of it.
@@ -158,7 +160,7 @@ fn fw_cfg() -> Bytes {
 
 /// Memory that the mainboard keeps: ECAM and root complex registers.
 fn board(facts: &FirmwareFacts) -> Bytes {
-    let mut children = vec![made(&Memory32Fixed::new(true, RCBA, RCBA_SIZE))];
+    let mut children = vec![made(&Memory32Fixed::new(true, RCBA, chipset::RCBA_SIZE as u32))];
     if let Some(ecam) = windows::ecam(facts) {
         children.insert(0, made(&Memory32Fixed::new(true, ecam.start as u32, windows::ECAM_SIZE as u32)));
     }
