@@ -7,6 +7,10 @@
 pub mod blk;
 mod chain;
 pub mod gpu;
+pub mod input;
+mod input_model;
+pub mod net;
+mod net_filter;
 mod pci;
 mod queue;
 mod queues;
@@ -22,6 +26,8 @@ mod window;
 mod driver;
 
 pub use crate::chain::{BadChain, Chain, ChainState, MAX_DESCRIPTORS, Span, cut, length};
+pub use crate::input_model::{Keyboard, Model, Tablet};
+pub use crate::net_filter::Mac;
 pub use crate::pci::{SUBSYSTEM, VENDOR, VirtioPci, VirtioPciState, identity};
 pub use crate::queue::VirtqueueState;
 pub use crate::queues::Queues;
