@@ -259,3 +259,14 @@ fn state() {
     let mut blk = Blk::new(f.disk, "", Box::new(f.alarms));
     assert!(blk.restore(BlkState { features: 0, waiting: vec![chain; 257] }).is_err());
 }
+
+#[test]
+fn noise() {
+    let Fixture { mut driver, disk, .. } = fixture(ALL, false);
+    driver.make_noise(ALL, |_, random| {
+        if random & 8 != 0 {
+            disk.fail_next(if random & 16 != 0 { io::ErrorKind::Other } else { io::ErrorKind::StorageFull });
+        }
+        disk.steps(random as usize % 5);
+    });
+}

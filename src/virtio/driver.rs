@@ -283,6 +283,55 @@ impl<D: VirtioDevice> Driver<D> {
         self.bytes(at, length)
     }
 
+    /// Accesses of any width anywhere, rings full of noise, and well-formed requests with mad contents, with `outside` called
+    /// among them; asserts only that nothing panics and that a reset always helps.
+    pub(crate) fn make_noise(&mut self, features: u64, mut outside: impl FnMut(&mut Self, u64)) {
+        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed
+        };
+        let queues = self.used.len() as u64;
+        for round in 0..2_000 {
+            let size = [Size::Byte, Size::Word, Size::Dword, Size::Qword][random() as usize % 4];
+            let offset = (random() % 4) * 0x1000 + random() % 0x90;
+            self.function().bar_write(BAR, offset, size, random() >> (random() % 64));
+            self.function().bar_read(BAR, offset + random() % 8, size);
+            self.function().config_write((random() % 256) as u16 & !3 | 4, size, random() as u32 | 6);
+            if round % 10 != 0 {
+                continue;
+            }
+            self.function().config_write(4, Size::Word, 6);
+            self.next_buffer.set(BUFFERS);
+            self.set_up(features);
+            for _ in 0..20 {
+                let queue = (random() % queues) as u16;
+                // Small numbers are what headers are made of.
+                let mut bytes = vec![0; (random() % 40) as usize];
+                bytes.iter_mut().for_each(|byte| *byte = (random() >> (random() % 64)) as u8);
+                let (out, room) = (Part::Out(&bytes), Part::In((random() % 1100) as u32));
+                let parts = match random() % 4 {
+                    0 => vec![out],
+                    1 => vec![room],
+                    2 => vec![out, room, Part::In(1)],
+                    _ => vec![out, Part::Out(&[0; 512]), room],
+                };
+                self.add(queue, &parts);
+                self.ring(queue);
+                outside(self, random());
+            }
+            let noise: Vec<u8> = (0..64).map(|_| (random() >> (random() % 56)) as u8 & 0x13).collect();
+            self.fill(RINGS + (random() % (5 * queues)) * 0x1000, &noise);
+            self.ring((random() % queues) as u16);
+            outside(self, random());
+        }
+        self.function().config_write(4, Size::Word, 6);
+        self.set_up(features);
+        assert_eq!(self.status(), 0xf);
+    }
+
     /// The next request that came back: its head and the written length.
     pub(crate) fn used(&mut self, queue: u16) -> Option<(u16, u32)> {
         let ring = Self::base(queue) + 0x3000;

@@ -165,3 +165,9 @@ fn impossible_states_are_refused() {
         assert!(Input::<Keyboard>::default().restore(bad).is_err());
     }
 }
+
+#[test]
+fn noise() {
+    keyboard().make_noise(0, |driver, random| driver.function().key(random as u16 & 0x1ff, random & 0x1000 != 0));
+    tablet().make_noise(0, |driver, random| driver.function().moved_to(random as u16, 7));
+}

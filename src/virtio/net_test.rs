@@ -223,3 +223,13 @@ fn state() {
     .unwrap();
     assert!(driver.function().change(|device, _| device.restore(net)).is_err());
 }
+
+#[test]
+fn noise() {
+    let (mut driver, wire) = driver(ALL);
+    driver.make_noise(ALL, |_, random| {
+        wire.inject(&frame(OWN, 14 + random as usize % 2000));
+        wire.set_link(random & 0x10000 != 0);
+        wire.sent();
+    });
+}

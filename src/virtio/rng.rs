@@ -116,4 +116,9 @@ mod tests {
         driver.ask(0, &[Part::In(5)], 0).unwrap();
         check_state(&mut *driver.function(), device::Device::reset);
     }
+
+    #[test]
+    fn noise() {
+        driver(Some(1)).make_noise(0, |_, _| {});
+    }
 }
