@@ -122,7 +122,7 @@ fn processor(count: u32) -> Structure {
     let cores = count.min(0xff) as u8;
     let structure = Structure::new(4, 0x400).string("CPU 0").bytes(&[3, 1]).string(MAKER);
     // Identity, voltage, clocks: unknown. Populated and enabled; upgrade "other".
-    let structure = structure.qword(0).string(BOARD).bytes(&[0]).word(0).word(0).word(0).bytes(&[0x41, 1]);
+    let structure = structure.qword(0).string("vCPU").bytes(&[0]).word(0).word(0).word(0).bytes(&[0x41, 1]);
     let structure = structure.word(NO_HANDLE).word(NO_HANDLE).word(NO_HANDLE).bytes(&[0; 3]);
     // 64-bit capable, multi-core; family "other".
     let characteristics = 1 << 2 | if count > 1 { 1 << 3 } else { 0 };

@@ -3,10 +3,9 @@
 //! Follows ACPI 6.5, §6.2.13 (_PRT) and §5.8.1 (_PIC), and the ICH9's PIRQ route registers (datasheet 316972, §13.1.15). The system says
 //! by `_PIC` which controllers it uses.
 
-use acpi_tables::Aml;
 use acpi_tables::aml::{
     And, Arg, CreateDWordField, Device, EISAName, Else, Equal, Field, FieldAccessType, FieldEntry, FieldLockRule,
-    FieldUpdateRule, If, Method, MethodCall, Name, ONE, OpRegion, OpRegionSpace, Or, Package, PackageBuilder, Path,
+    FieldUpdateRule, If, Method, MethodCall, Name, OpRegion, OpRegionSpace, Or, Package, PackageBuilder, Path,
     ResourceTemplate, Return, Store, ZERO,
 };
 
