@@ -46,17 +46,19 @@ pub(super) fn high(facts: &FirmwareFacts) -> Range<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     #[test]
     fn the_ecam_splits_the_low_window() {
         let facts = FirmwareFacts::example();
         assert_eq!(low(&facts), [0x8000_0000..0xb000_0000, 0xc000_0000..0xfec0_0000]);
-        assert_eq!(low(&FirmwareFacts { ecam: None, ..facts.clone() }), [0x8000_0000..0xfec0_0000]);
+        assert_eq!(low(&FirmwareFacts { ecam: None, ..facts.clone() }), from_ref(&(0x8000_0000..0xfec0_0000)));
         let beside_ram = FirmwareFacts { ecam: Some(0x8000_0000), ..facts.clone() };
-        assert_eq!(low(&beside_ram), [0x9000_0000..0xfec0_0000]);
+        assert_eq!(low(&beside_ram), from_ref(&(0x9000_0000..0xfec0_0000)));
         let at_the_top = FirmwareFacts { ecam: Some(0xf000_0000), ..facts.clone() };
-        assert_eq!(low(&at_the_top), [0x8000_0000..0xf000_0000]);
+        assert_eq!(low(&at_the_top), from_ref(&(0x8000_0000..0xf000_0000)));
         for nonsense in [0, 0x7000_0000, 1 << 32, u64::MAX - 0xfff_ffff] {
             assert_eq!(ecam(&FirmwareFacts { ecam: Some(nonsense), ..facts.clone() }), None);
         }
