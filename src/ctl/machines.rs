@@ -32,7 +32,7 @@ pub(crate) fn check(out: Output) -> Result<()> {
         items.push((program, ok, sentence, advice));
     }
     let resources = host::resources();
-    let sentence = format!("{} processors, {} MiB of memory", resources.processors, resources.memory);
+    let sentence = format!("{}, {} MiB of memory", processors(resources.processors), resources.memory);
     items.push(("host", true, sentence, None));
 
     let good = items.iter().all(|(_, ok, _, _)| *ok);
@@ -65,6 +65,10 @@ fn mebibytes(mib: u64) -> String {
     if mib.is_multiple_of(1024) { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }
 }
 
+fn processors(count: u32) -> String {
+    if count == 1 { "1 processor".into() } else { format!("{count} processors") }
+}
+
 fn brief(entry: &Entry) -> Value {
     let machine = &entry.machine;
     json!({
@@ -94,7 +98,7 @@ pub(crate) fn list(library: &Library, out: Output) -> Result<()> {
             let mut rows = Vec::new();
             for entry in &machines {
                 let machine = &entry.machine;
-                let what = format!("{} processors, {}", machine.processors, mebibytes(machine.memory));
+                let what = format!("{}, {}", processors(machine.processors), mebibytes(machine.memory));
                 let os = machine.os.clone().unwrap_or_else(|| "-".into());
                 rows.push(vec![machine.name.clone(), entry.state().word().to_owned(), os, what]);
             }

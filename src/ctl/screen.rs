@@ -62,7 +62,7 @@ pub(crate) fn text(entry: &Entry, out: Output) -> Result<()> {
         }
         None if out.json => out.data(|| json!({ "lines": null }), String::new),
         None => bail!(
-            "the screen of “{}” is in a graphics mode: “dormerctl screenshot” takes a picture of it",
+            "the screen of “{}” shows no text: it is off, or in a graphics mode (“dormerctl screenshot” takes a picture of it)",
             entry.machine.name
         ),
     }

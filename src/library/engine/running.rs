@@ -1,7 +1,7 @@
 //! An engine that runs, seen from any process.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -88,17 +88,21 @@ impl Running {
             }
             std::thread::sleep(LOOK);
         }
-        if let Some((folder, disposable)) = &self.machine
-            && folder.is_dir()
-            // Somebody may have started it again.
-            && let Some(_lock) = Lock::take(folder)?
-        {
-            runtime::forget(self.uuid);
-            if *disposable {
-                home::remove(folder)?;
-            }
+        match &self.machine {
+            Some((folder, disposable)) => self.clean_up(folder, *disposable).map(|()| true).or_else(|error| {
+                // Somebody else may have cleaned up meanwhile.
+                if folder.exists() { Err(error) } else { Ok(true) }
+            }),
+            None => Ok(true),
         }
-        Ok(true)
+    }
+
+    /// Removes what an engine that has ended leaves behind.
+    fn clean_up(&self, folder: &Path, disposable: bool) -> Result<()> {
+        // Somebody may have started it again.
+        let Some(_lock) = Lock::take(folder)? else { return Ok(()) };
+        runtime::forget(self.uuid);
+        if disposable { home::remove(folder) } else { Ok(()) }
     }
 
     /// Ends an engine that does not answer, without mercy: what its guest had not flushed is lost.

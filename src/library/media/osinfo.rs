@@ -227,25 +227,44 @@ impl Media {
     }
 }
 
-/// Is the expression found in the text? Most are literal at the start, which saves compiling them.
+/// Is the expression found in the text? Nearly all begin with characters that stand for themselves, and where those are
+/// missing nothing has to be compiled.
 fn found(pattern: &str, text: &str) -> bool {
     if text.is_empty() {
         return false;
     }
-    let special = |c: char| r"\.+*?()|[]{}^$#&-~".contains(c);
-    let anchored = pattern.strip_prefix('^');
-    if !pattern.contains('|')
-        && let Some(rest) = anchored
-    {
-        let literal: String = rest.chars().take_while(|&c| !special(c)).collect();
+    let (anchored, rest) = match pattern.strip_prefix('^') {
+        Some(rest) => (true, rest),
+        None => (false, pattern),
+    };
+    if !has_alternatives(pattern) {
+        let literal: String = rest.chars().take_while(|&c| !r"\.+*?()|[]{}^$".contains(c)).collect();
         // The last character may be optional: “a?”, “a*”, “a{0}”.
-        let certain = literal.len() - literal.chars().last().map_or(0, char::len_utf8);
-        if !text.starts_with(&literal[..certain]) {
+        let certain = &literal[..literal.len() - literal.chars().last().map_or(0, char::len_utf8)];
+        if if anchored { !text.starts_with(certain) } else { !text.contains(certain) } {
             return false;
         }
     }
     // A few expressions look ahead, which this crate refuses to do: those media stay unknown.
     RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build().is_ok_and(|regex| regex.is_match(text))
+}
+
+/// Is there a `|` outside of all parentheses? May say yes where there is none.
+fn has_alternatives(pattern: &str) -> bool {
+    let mut depth = 0;
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => {
+                characters.next();
+            }
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '|' if depth <= 0 => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The database's files, in a stable order.

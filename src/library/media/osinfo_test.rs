@@ -84,6 +84,12 @@ fn hints_save_no_match() {
     for (pattern, text, fits) in [
         ("^One?", "On", true),
         ("^a|b", "b", true),
+        ("xy(a|b)", "a xyb", true),
+        ("xy(a|b)", "a xab", false),
+        ("xyz?", "wxy", true),
+        (r"xy\(z|abc", "abc", true),
+        (r"x\.y", "x.y", true),
+        ("(xy|z)?abc", "abc", true),
         ("^Fedora-WS-Live-40", "Fedora-WS-Live-40-1-14", true),
         ("^Fedora", "Debian", false),
         ("(", "(", false),
