@@ -38,7 +38,18 @@ impl virtio::Kick for Bells {
 /// The running thread; dropping it ends it.
 pub struct BellThread {
     end: EventFd,
+    bells: Vec<EventFd>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl BellThread {
+    /// Rings every doorbell: devices look for what came, or what they could not finish, while the machine stood.
+    pub fn ring_all(&self) {
+        for bell in &self.bells {
+            // Fails only when the counter is full: then it is ringing already.
+            let _ = bell.write(1);
+        }
+    }
 }
 
 impl BellBoard {
@@ -50,6 +61,7 @@ impl BellBoard {
     /// Starts the thread. `prepare` runs first on it (to confine it).
     pub fn start(self, prepare: impl FnOnce() + Send + 'static) -> std::io::Result<BellThread> {
         let poll = Epoll::new()?;
+        let bells = self.bells.iter().map(|bell| bell.event.try_clone()).collect::<Result<_, _>>()?;
         let end = EventFd::new(EFD_NONBLOCK)?;
         let watch = |event: &EventFd, data| {
             poll.ctl(ControlOperation::Add, event.as_raw_fd(), EpollEvent::new(EventSet::IN, data))
@@ -62,7 +74,7 @@ impl BellBoard {
             prepare();
             serve(&poll, &self.bells);
         })?;
-        Ok(BellThread { end, thread: Some(thread) })
+        Ok(BellThread { end, bells, thread: Some(thread) })
     }
 }
 

@@ -6,6 +6,7 @@
 mod board;
 mod cpus;
 mod doorbells;
+mod drives;
 pub mod firmware;
 mod front;
 mod machine;
@@ -16,6 +17,7 @@ mod setup;
 mod variables;
 
 pub use crate::cpus::Stuck;
+pub use crate::drives::DriveError;
 pub use crate::front::{Front, Screenshot};
 pub use crate::machine::{Machine, News, Threads};
 pub use crate::screen::{Changes, Screen, Watcher};
@@ -40,6 +42,17 @@ pub enum BuildError {
     /// A firmware image that no PC could hold.
     #[error("the firmware image has {0} bytes: it must be a multiple of 4 KiB of at most 8 MiB")]
     Firmware(usize),
+    /// An image.
+    #[error("drive {id}")]
+    Drive {
+        /// Which drive.
+        id: String,
+        /// Why.
+        source: DriveError,
+    },
+    /// A disk without an image.
+    #[error("disk {0} has no image")]
+    EmptyDisk(String),
     /// Two devices in one place: a mistake in the board.
     #[error("the board is miswired")]
     Wiring(#[from] device::Overlap),

@@ -3,21 +3,27 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
+use api::control::DriveStatus;
 use chipset::{ByteSink, Pflash, PowerRequest, key};
 use device::input::InputRouter;
-use device::pci::SharedMemory;
+use device::pci::{Devfn, HighBars, SharedMemory};
 use kvm::Vm;
+use rustix::rand::GetRandomFlags;
+use virtio::rng::{EntropySource, Rng};
 
 use crate::board::{Board, Chips, lock};
 use crate::cpus::{CpuNews, Cpus, Stuck};
 use crate::doorbells::BellThread;
+use crate::drives::{DriveError, Drives};
+use crate::firmware::{self, FirmwareFacts};
 use crate::front::Front;
-use crate::memory::{self, RamLayout};
+use crate::memory::{self, AtomicEcam, RamLayout};
 use crate::screen::Screen;
 use crate::serial::SerialRecord;
-use crate::setup::{Firmware, Setup};
+use crate::setup::{Firmware, Image, Setup};
 use crate::variables::Variables;
 use crate::{BuildError, host};
 
@@ -25,6 +31,8 @@ use crate::{BuildError, host};
 const DEBUG_LOGGED: u64 = 4 << 20;
 /// Where firmware ends.
 const FIRMWARE_TOP: u64 = 1 << 32;
+/// Where the entropy device is.
+const RNG: Devfn = Devfn::new(6, 0);
 
 /// Something that happened and that the owner acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +43,11 @@ pub enum News {
     CpuFailed(String),
     /// The guest changed UEFI variables; [`Machine::write_variables`] is to be called when it rests.
     VariablesChanged,
+    /// The host has no room for what the guest writes: the machine is to be paused until there is.
+    StorageFull {
+        /// The drive that met it.
+        drive: String,
+    },
 }
 
 /// Kinds of threads, for confining each to what it does.
@@ -52,7 +65,7 @@ pub enum Threads {
 pub struct Machine {
     cpus: Cpus,
     timer_thread: Option<JoinHandle<()>>,
-    _bells: BellThread,
+    bells: BellThread,
     power_on_chips: kvm::ChipState,
     /// kvmclock at the last pause.
     paused_at: Option<u64>,
@@ -60,6 +73,7 @@ pub struct Machine {
     chips: Chips,
     variables: Option<Variables>,
     front: Front,
+    drives: Drives,
     board: Board,
 }
 
@@ -91,7 +105,21 @@ impl Machine {
         input.add_pointer(keyboard);
         let front = Front { screen, vga, space: board.space.clone(), input: Arc::new(input), uart, serial, video };
 
-        describe(&chips, setup.processors, setup.uuid.into_bytes());
+        let hear = tell.clone();
+        let (drives, boot) = board.add_drives(setup.drives, &chips, hear)?;
+        board.add_virtio(RNG, Rng::new(Box::new(HostEntropy)), &chips.lpc)?;
+        let facts = FirmwareFacts {
+            processors: setup.processors,
+            ram: layout,
+            uuid: setup.uuid.into_bytes(),
+            hpet: true,
+            ecam: None,
+            high_bars: None,
+            boot,
+            boot_menu_wait: None,
+        };
+        let high_bars = lock(&board.root).high_bars();
+        describe(&chips, facts, Arc::clone(&board.ecam), high_bars);
 
         let vcpus = (0..setup.processors).map(|index| board.vm.vcpu(index)).collect::<Result<Vec<_>, _>>()?;
         let power_on_chips = board.vm.save_chips()?;
@@ -120,13 +148,14 @@ impl Machine {
         Ok(Self {
             cpus,
             timer_thread: Some(timer_thread),
-            _bells: bells,
+            bells,
             power_on_chips,
             paused_at: None,
             running: false,
             chips,
             variables,
             front,
+            drives,
             board,
         })
     }
@@ -149,6 +178,7 @@ impl Machine {
         }
         self.board.clock.start();
         self.board.timers.set_running(true);
+        self.bells.ring_all();
         self.cpus.run();
     }
 
@@ -160,6 +190,9 @@ impl Machine {
         self.cpus.stand()?;
         self.running = false;
         self.board.timers.set_running(false);
+        if let Err(error) = self.drives.drain() {
+            tracing::warn!("{error}");
+        }
         self.board.clock.stop();
         self.paused_at = self.board.vm.clock().ok();
         Ok(())
@@ -190,6 +223,16 @@ impl Machine {
         lock(&self.chips.pm).press_power_button();
     }
 
+    /// Puts `image` into CD drive `id`, or takes its medium out.
+    pub fn change_medium(&mut self, id: &str, image: Option<Image>) -> Result<(), DriveError> {
+        self.drives.change(id, image)
+    }
+
+    /// All drives.
+    pub fn drives(&self) -> Vec<DriveStatus> {
+        self.drives.status()
+    }
+
     /// Keeps UEFI variables that the guest has changed.
     pub fn write_variables(&mut self) -> std::io::Result<()> {
         self.variables.as_mut().map_or(Ok(()), Variables::write)
@@ -207,6 +250,9 @@ impl Drop for Machine {
         let _ = self.pause();
         if let Err(error) = self.write_variables() {
             tracing::error!("UEFI variables are lost: {error}");
+        }
+        if let Err(error) = self.drives.close() {
+            tracing::error!("an image was not closed well: {error}");
         }
         self.front.screen.close();
         self.board.timers.close();
@@ -278,15 +324,34 @@ fn check_firmware(bytes: usize) -> Result<u64, BuildError> {
     good.then_some(bytes as u64).ok_or(BuildError::Firmware(bytes))
 }
 
-/// What firmware learns by fw_cfg besides tables.
-fn describe(chips: &Chips, processors: u32, uuid: [u8; 16]) {
+/// What firmware learns by fw_cfg.
+fn describe(chips: &Chips, facts: FirmwareFacts, ecam: Arc<AtomicEcam>, high_bars: Arc<HighBars>) {
     let mut fw_cfg = lock(&chips.fw_cfg);
-    let count = processors as u16;
+    let count = facts.processors as u16;
     fw_cfg.add(key::PROCESSORS, count.to_le_bytes().to_vec());
     fw_cfg.add(key::MAX_PROCESSORS, count.to_le_bytes().to_vec());
-    fw_cfg.add(key::UUID, uuid.to_vec());
+    fw_cfg.add(key::RAM_SIZE, (facts.ram.low + facts.ram.high).to_le_bytes().to_vec());
+    fw_cfg.add(key::UUID, facts.uuid.to_vec());
     fw_cfg.add(key::NO_GRAPHIC, 0u16.to_le_bytes().to_vec());
     fw_cfg.add(key::IRQ0_OVERRIDE, 1u32.to_le_bytes().to_vec());
+    for (name, bytes) in firmware::files(&facts) {
+        fw_cfg.add_file(&name, bytes);
+    }
+    let now = move || {
+        let at = ecam.load(Ordering::Acquire);
+        let ecam = (at != 0).then_some(at);
+        firmware::acpi_files(&FirmwareFacts { ecam, high_bars: high_bars.span(), ..facts.clone() })
+    };
+    fw_cfg.add_late_files(Box::new(now));
+}
+
+/// The kernel's random numbers.
+struct HostEntropy;
+impl EntropySource for HostEntropy {
+    fn fill(&mut self, into: &mut [u8]) -> bool {
+        // At most 256 bytes come in one piece, whatever happens.
+        into.chunks_mut(256).all(|part| rustix::rand::getrandom(&mut *part, GetRandomFlags::empty()) == Ok(part.len()))
+    }
 }
 
 /// A log of the debug port that ends when it is long enough.

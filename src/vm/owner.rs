@@ -1,12 +1,13 @@
 //! The main thread: owns the machine, and does one thing at a time.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use api::control::{Command, Event, RunState, Status};
-use machine::{Machine, News, PowerRequest};
+use machine::{Image, Machine, News, PowerRequest};
 use serde_json::{Value, json};
 
 use crate::events::Events;
@@ -101,6 +102,13 @@ impl Owner {
                 return Ok(Then::End);
             }
             News::VariablesChanged => self.variables_changed = true,
+            News::StorageFull { drive } => {
+                self.machine.pause()?;
+                self.state = RunState::IoError;
+                let reason = "the disk of this computer is full: make room, then let the machine go on".into();
+                self.events.emit(&Event::BlockIoError { device: drive, reason });
+                self.events.emit(&Event::Stop {});
+            }
             News::CpuFailed(why) => {
                 tracing::error!("the machine stopped: {why}");
                 self.machine.pause()?;
@@ -111,7 +119,7 @@ impl Owner {
         Ok(Then::GoOn)
     }
 
-    fn obey(&mut self, command: Command, _fds: Vec<OwnedFd>) -> Result<(Value, Then)> {
+    fn obey(&mut self, command: Command, mut fds: Vec<OwnedFd>) -> Result<(Value, Then)> {
         let mut then = Then::GoOn;
         let value = match command {
             Command::QueryStatus {} => {
@@ -150,6 +158,19 @@ impl Owner {
                 then = Then::End;
                 json!({})
             }
+            Command::QueryBlock {} => serde_json::to_value(self.machine.drives())?,
+            Command::Insert { drive, format } => {
+                let file = fds.pop().context("send the open image with the command: the engine opens no path")?;
+                let image = Image { file: File::from(file), format, read_only: true };
+                self.machine.change_medium(&drive, Some(image))?;
+                self.tray_moved(drive, false);
+                json!({})
+            }
+            Command::Eject { id } => {
+                self.machine.change_medium(&id, None)?;
+                self.tray_moved(id, true);
+                json!({})
+            }
             other => bail!("{other:?} is not for the machine's owner"),
         };
         Ok((value, then))
@@ -163,6 +184,10 @@ impl Owner {
         let reason = if guest { "guest-reset" } else { "host-qmp-system-reset" };
         self.events.emit(&Event::Reset { guest, reason: reason.into() });
         Ok(())
+    }
+
+    fn tray_moved(&self, drive: String, open: bool) {
+        self.events.emit(&Event::DeviceTrayMoved { id: drive.clone(), device: drive, tray_open: open });
     }
 
     fn end(&mut self, guest: bool, reason: &str) {

@@ -27,6 +27,12 @@ const DESCRIPTORS: u64 = 1024;
 /// KVM's ioctls all have this type.
 const KVM_IOCTLS: u64 = 0xae00;
 
+/// clone3 has its flags in memory, where a filter cannot look: glibc takes clone when it is not there.
+const NOT_THERE: &[i64] = &[libc::SYS_clone3];
+
+/// glibc looks for the number of processors when it makes memory arenas, and does without: never a reason to end the process.
+const OPENS: &[i64] = &[libc::SYS_open, libc::SYS_openat, libc::SYS_openat2];
+
 /// What every kind of thread needs: memory, locks, clocks, signals, its end, and KVM.
 const COMMON: &[i64] = &[
     libc::SYS_read,
@@ -131,7 +137,8 @@ pub fn enter() -> Result<()> {
     if status.ruleset != RulesetStatus::FullyEnforced {
         tracing::info!("Landlock gives less than all on this kernel: seccomp covers the rest");
     }
-    apply(&no_clone3()?)?;
+    apply(&refuse(NOT_THERE, libc::ENOSYS)?)?;
+    apply(&refuse(OPENS, libc::EACCES)?)?;
     apply(&filter(&[COMMON, PROCESS], true)?)
 }
 
@@ -165,16 +172,16 @@ fn filter(lists: &[&[i64]], threads: bool) -> Result<BpfProgram> {
     if threads {
         let thread = libc::CLONE_THREAD as u64;
         rules.insert(libc::SYS_clone, vec![masked(0, thread, thread)?]);
-        // Answered by the filter below this one.
-        rules.insert(libc::SYS_clone3, Vec::new());
     }
+    // Answered by the filters below this one.
+    rules.extend(NOT_THERE.iter().chain(OPENS).map(|call| (*call, Vec::new())));
     program(rules, mismatch(), SeccompAction::Allow)
 }
 
-/// clone3 has its flags in memory, where a filter cannot look: glibc takes clone when it is not there.
-fn no_clone3() -> Result<BpfProgram> {
-    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    program(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
+/// A filter that answers `calls` with `error` and leaves everything else to the filters above it.
+fn refuse(calls: &[i64], error: i32) -> Result<BpfProgram> {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    program(rules, SeccompAction::Allow, SeccompAction::Errno(error as u32))
 }
 
 /// Argument `index` has exactly the bits `value` of those in `mask`.

@@ -1,0 +1,202 @@
+//! Disks and CD drives: images behind controllers, and changing media while the machine runs.
+
+use std::io;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use api::control::DriveStatus;
+use api::machine::ImageFormat;
+use api::spec::DriveSpecKind;
+use device::Ram;
+use device::pci::{Devfn, PciFunction};
+use disk::{Access, Completions, Disk, DiskQueue, Format, OpenError, Timeout};
+use storage::ahci::MediumError;
+use storage::{Ahci, Drive as AtaDrive};
+
+use virtio::blk::{Alarm, Blk};
+
+use crate::board::{Board, Chips, lock};
+use crate::firmware::BootTarget;
+use crate::setup::{Drive, Image};
+use crate::{BuildError, News};
+
+/// How long the host's storage may take to finish what is queued.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// First slot of virtio-blk functions.
+const VIRTIO_SLOT: u8 = 0x10;
+
+/// Why a drive or its medium could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// No such drive.
+    #[error("there is no drive named {0}")]
+    NoDrive(String),
+    /// Disks stay.
+    #[error("{0} is a disk: only media of CD drives can be changed")]
+    Fixed(String),
+    /// The image was not opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// No threads for it.
+    #[error("the computer has no thread left for the image")]
+    Threads(#[source] io::Error),
+    /// The guest holds the tray.
+    #[error(transparent)]
+    Medium(#[from] MediumError),
+}
+
+/// Tells the owner that a disk of the host is full.
+struct Full<F> {
+    drive: String,
+    tell: F,
+}
+
+impl<F: Fn(News) + Send> Alarm for Full<F> {
+    fn storage_full(&self) {
+        (self.tell)(News::StorageFull { drive: self.drive.clone() });
+    }
+}
+
+enum Place {
+    AhciDisk,
+    AhciCd(usize),
+    Virtio,
+}
+
+struct Attached {
+    id: String,
+    place: Place,
+    queue: Option<DiskQueue>,
+}
+
+/// All drives of a machine.
+pub(crate) struct Drives {
+    ahci: Arc<Mutex<Ahci>>,
+    ram: Ram,
+    list: Vec<Attached>,
+}
+
+/// Opens an image for a guest with `ram`.
+fn open(image: Image, ram: &Ram) -> Result<DiskQueue, DriveError> {
+    let format = match image.format {
+        ImageFormat::Raw => Format::Raw,
+        ImageFormat::Qcow2 => Format::Qcow2,
+    };
+    let access = if image.read_only { Access::ReadOnly } else { Access::ReadWrite };
+    Disk::open(image.file, format, access)?.queue(ram.clone()).map_err(DriveError::Threads)
+}
+
+fn connect<D: Completions + 'static>(queue: &DiskQueue, device: &Arc<Mutex<D>>) {
+    let device: Arc<Mutex<dyn Completions>> = device.clone();
+    let device: Weak<Mutex<dyn Completions>> = Arc::downgrade(&device);
+    queue.connect(device);
+}
+
+impl Board {
+    /// Puts the AHCI controller and all drives on the board. Gives them with the order to boot in.
+    pub(crate) fn add_drives(
+        &mut self,
+        drives: Vec<Drive>,
+        chips: &Chips,
+        tell: impl Fn(News) + Clone + Send + 'static,
+    ) -> Result<(Drives, Vec<BootTarget>), BuildError> {
+        let ahci = self.keep(Ahci::new(self.dma(), self.msi.clone()));
+        let mut all = Drives { ahci: ahci.clone(), ram: self.ram.clone(), list: Vec::new() };
+        let mut boot = Vec::new();
+        let (mut port, mut slot) = (0, VIRTIO_SLOT);
+        for Drive { id, kind, image } in drives {
+            let queue = match image.map(|image| open(image, &self.ram)).transpose() {
+                Ok(queue) => queue,
+                Err(error) => return Err(BuildError::Drive { id, source: error }),
+            };
+            let place = match (kind, &queue) {
+                (DriveSpecKind::AhciCd, medium) => {
+                    boot.push(BootTarget::Ahci { port });
+                    if let Some(queue) = medium {
+                        connect(queue, &ahci);
+                    }
+                    lock(&ahci).attach(port.into(), AtaDrive::cdrom(medium.clone()));
+                    port += 1;
+                    Place::AhciCd(usize::from(port - 1))
+                }
+                (DriveSpecKind::AhciDisk, Some(queue)) => {
+                    boot.push(BootTarget::Ahci { port });
+                    connect(queue, &ahci);
+                    let serial = format!("DM{port:05}");
+                    lock(&ahci).attach(port.into(), AtaDrive::disk(queue.clone(), &serial, "Dormer disk"));
+                    port += 1;
+                    Place::AhciDisk
+                }
+                (DriveSpecKind::VirtioBlk, Some(queue)) => {
+                    boot.push(BootTarget::VirtioBlk { slot });
+                    let serial = format!("DMV{slot:05}");
+                    let alarm = Full { drive: id.clone(), tell: tell.clone() };
+                    let device = Blk::new(queue.clone(), &serial, Box::new(alarm));
+                    let function = self.add_virtio(Devfn::new(slot, 0), device, &chips.lpc)?;
+                    connect(queue, &function);
+                    slot += 1;
+                    Place::Virtio
+                }
+                (_, None) => return Err(BuildError::EmptyDisk(id)),
+            };
+            all.list.push(Attached { id, place, queue });
+        }
+        lock(&ahci).core_mut().connect_intx(Self::inta(&chips.lpc, 0x1f));
+        self.plug(Devfn::new(0x1f, 2), ahci);
+        Ok((all, boot))
+    }
+}
+
+impl Drives {
+    /// Puts `image` into CD drive `id`, or takes its medium out; a tray that the guest locked opens too.
+    pub(crate) fn change(&mut self, id: &str, image: Option<Image>) -> Result<(), DriveError> {
+        let drive = self.list.iter_mut().find(|drive| drive.id == id);
+        let drive = drive.ok_or_else(|| DriveError::NoDrive(id.to_owned()))?;
+        let Place::AhciCd(port) = drive.place else { return Err(DriveError::Fixed(id.to_owned())) };
+        let queue = image.map(|image| open(image, &self.ram)).transpose()?;
+        if let Some(queue) = &queue {
+            connect(queue, &self.ahci);
+        }
+        lock(&self.ahci).insert_medium(port, queue.clone(), true)?;
+        drive.queue = queue;
+        Ok(())
+    }
+
+    /// What `query-block` answers.
+    pub(crate) fn status(&self) -> Vec<DriveStatus> {
+        let ahci = lock(&self.ahci);
+        let one = |drive: &Attached| {
+            let cd = match drive.place {
+                Place::AhciCd(port) => ahci.cdrom(port),
+                Place::AhciDisk | Place::Virtio => None,
+            };
+            DriveStatus {
+                device: drive.id.clone(),
+                removable: cd.is_some(),
+                tray_open: cd.is_some_and(|cd| cd.is_open()),
+                locked: cd.is_some_and(|cd| cd.is_locked()),
+                inserted: cd.map_or(drive.queue.is_some(), |cd| cd.medium().is_some()),
+            }
+        };
+        self.list.iter().map(one).collect()
+    }
+
+    /// Waits until nothing is in flight; the vCPUs stand.
+    pub(crate) fn drain(&self) -> Result<(), Timeout> {
+        self.queues().try_for_each(|queue| queue.drain(PATIENCE))
+    }
+
+    /// Finishes everything and lets go of the images.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let mut result = Ok(());
+        for queue in self.queues() {
+            result = queue.close(PATIENCE).and(result);
+        }
+        result
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &DiskQueue> {
+        self.list.iter().filter_map(|drive| drive.queue.as_ref())
+    }
+}
