@@ -210,7 +210,7 @@ impl SimpleComponent for MachinePage {
 
 impl MachinePage {
     fn name(&self) -> &str {
-        self.summary.as_ref().map_or("", Summary::name)
+        self.summary.as_ref().map_or("Dormer", Summary::name)
     }
 
     fn is_live(&self) -> bool {

@@ -45,7 +45,7 @@ pub(crate) struct Window {
     stale: bool,
     actions: Vec<(gio::SimpleAction, Needs)>,
     /// Folders that are watched, as long as these live.
-    monitors: Vec<gio::FileMonitor>,
+    _monitors: Vec<gio::FileMonitor>,
     /// The main loop calls for pictures.
     pictures: Option<glib::SourceId>,
 }
@@ -81,8 +81,6 @@ pub(crate) enum WindowMsg {
     AskSelected(Order),
     /// Do this.
     Do(Uuid, Order),
-    /// Connect a console to its machine.
-    Connect(Uuid),
     /// A console is closed; its screen looked like this.
     ConsoleClosed(Uuid),
     /// A screen as it was last.
@@ -243,7 +241,7 @@ impl Component for Window {
             listing: false,
             stale: false,
             actions: Self::add_actions(&root, &sender),
-            monitors: monitors(&sender),
+            _monitors: monitors(&sender),
             pictures: None,
         };
         let widgets = view_output!();
@@ -285,7 +283,6 @@ impl Component for Window {
             }
             WindowMsg::AskSelected(order) => self.ask(order, &sender, root),
             WindowMsg::Do(uuid, order) => self.carry_out(uuid, order, &sender),
-            WindowMsg::Connect(uuid) => connect(uuid, &sender),
             WindowMsg::ConsoleClosed(uuid) => self.close_console(uuid, root, widgets),
             WindowMsg::Picture(uuid, picture) => self.show_picture(uuid, picture),
             WindowMsg::TakePicture => {
@@ -314,7 +311,7 @@ impl Component for Window {
         widgets: &mut Self::Widgets,
         found: Found,
         sender: ComponentSender<Self>,
-        root: &Self::Root,
+        _root: &Self::Root,
     ) {
         match found {
             Found::Machines(machines) => {
@@ -327,24 +324,26 @@ impl Component for Window {
                     self.refresh(&sender);
                 }
             }
-            Found::Names(names) => self.page.emit(PageMsg::Names(names)),
+            Found::Names(names) => tell(&self.page, PageMsg::Names(names)),
             Found::Kvm(state) => {
-                self.page.emit(PageMsg::Kvm(state.clone()));
+                tell(&self.page, PageMsg::Kvm(state.clone()));
                 self.kvm = state;
             }
             Found::Done(uuid, order, result) => self.done(uuid, &order, result, &sender, widgets),
             Found::Console(uuid, result) => {
                 if let Some(console) = self.consoles.get(&uuid) {
-                    console.emit(match result {
-                        Ok(screen) => ConsoleMsg::Attach(screen),
-                        Err(why) => ConsoleMsg::End(Ending::Disconnected(why)),
-                    });
+                    tell(
+                        console,
+                        match result {
+                            Ok(screen) => ConsoleMsg::Attach(screen),
+                            Err(why) => ConsoleMsg::End(Ending::Disconnected(why)),
+                        },
+                    );
                 }
             }
             Found::Happened(uuid, happening) => self.happened(uuid, happening, &sender),
             Found::Picture(uuid, picture) => self.show_picture(uuid, picture),
         }
-        let _ = root;
         self.update_view(widgets, sender);
     }
 }
@@ -428,7 +427,7 @@ impl Window {
         for machine in &self.machines.all {
             let uuid = machine.uuid();
             if let Some(console) = self.consoles.get(&uuid) {
-                console.emit(ConsoleMsg::Show(machine.clone()));
+                tell(console, ConsoleMsg::Show(machine.clone()));
             }
             if matches!(machine.state, State::Live(..)) && !self.watched.contains_key(&uuid) {
                 self.watched.insert(uuid, None);
@@ -438,7 +437,7 @@ impl Window {
                 look_again(sender);
             }
         }
-        self.list.emit(ListMsg::Show(self.machines.all.clone(), self.selected));
+        tell(&self.list, ListMsg::Show(self.machines.all.clone(), self.selected));
         widgets.stack.set_visible_child_name(if self.machines.all.is_empty() { "empty" } else { "machines" });
         self.show_selected(sender);
     }
@@ -474,14 +473,14 @@ impl Window {
             sender.input(WindowMsg::TakePicture);
         }
         if let Some(summary) = summary {
-            self.page.emit(PageMsg::Show(summary));
+            tell(&self.page, PageMsg::Show(summary));
         }
     }
 
     fn show_picture(&self, uuid: Uuid, picture: Option<gdk::Texture>) {
         let live = self.summary(uuid).is_some_and(Summary::is_live);
         if self.selected == Some(uuid) && live {
-            self.page.emit(PageMsg::Picture(picture));
+            tell(&self.page, PageMsg::Picture(picture));
         }
     }
 
@@ -502,7 +501,7 @@ impl Window {
             dialog
         });
         if let Some(image) = image {
-            dialog.emit(NewMachineMsg::Use(image));
+            tell(dialog, NewMachineMsg::Use(image));
         }
     }
 
@@ -512,7 +511,7 @@ impl Window {
         if !summary.is_live() {
             sender.input(WindowMsg::Do(uuid, Order::Start));
         } else if let Some(console) = self.consoles.get(&uuid) {
-            console.emit(ConsoleMsg::Present);
+            tell(console, ConsoleMsg::Present);
         } else {
             self.add_console(summary, sender);
             connect(uuid, sender);
@@ -572,7 +571,7 @@ impl Window {
         if order == Order::Start
             && let Some(console) = self.consoles.get(&uuid)
         {
-            console.emit(ConsoleMsg::Starting);
+            tell(console, ConsoleMsg::Starting);
         }
         sender.spawn_oneshot_command(move || {
             let result = machines::carry_out(uuid, &order).map_err(|error| error.to_string());
@@ -589,7 +588,7 @@ impl Window {
         widgets: &WindowWidgets,
     ) {
         let say = |window: &Self, text: &str| match window.consoles.get(&uuid) {
-            Some(console) => console.emit(ConsoleMsg::Toast(text.to_owned())),
+            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
             None => toast(&widgets.toasts, text),
         };
         match (order, result) {
@@ -602,7 +601,7 @@ impl Window {
             }
             (Order::Start, Err(why)) => {
                 if let Some(console) = self.console_for(uuid, sender) {
-                    console.emit(ConsoleMsg::End(Ending::NotStarted(why)));
+                    tell(console, ConsoleMsg::End(Ending::NotStarted(why)));
                 }
             }
             (order, Err(why)) => {
@@ -645,17 +644,17 @@ impl Window {
             }
             Happening::DiskFailed(why) => {
                 let text = gettext_f("A disk failed: {why}", &[("why", &why)]);
-                console.inspect(|console| console.emit(ConsoleMsg::Toast(text)));
+                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
             }
             Happening::NetworkDown => {
                 let text = gettext("The machine’s network is gone; it comes back at its next start");
-                console.inspect(|console| console.emit(ConsoleMsg::Toast(text)));
+                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
             }
             Happening::Gone => {
                 let wanted = self.turning_off.remove(&uuid);
                 let said = self.watched.remove(&uuid).flatten();
                 let ending = said.unwrap_or(if wanted { Ending::TurnedOff } else { Ending::Died });
-                console.inspect(|console| console.emit(ConsoleMsg::End(ending)));
+                console.inspect(|console| tell(console, ConsoleMsg::End(ending)));
                 look_again(sender);
             }
         }
@@ -680,6 +679,11 @@ fn primary_menu() -> gio::Menu {
         &[(gettext("_Keyboard Shortcuts"), "win.show-help-overlay"), (gettext("_About Dormer"), "win.about")],
     );
     menu
+}
+
+/// Tells a child something. While the app ends, children go before their parent; then nobody needs to know.
+fn tell<C: Component>(child: &Controller<C>, message: C::Input) {
+    drop(child.sender().send(message));
 }
 
 fn toast(toasts: &adw::ToastOverlay, text: &str) {

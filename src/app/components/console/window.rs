@@ -460,7 +460,7 @@ impl ConsoleWindow {
         let menus: Rc<[glib::WeakRef<gtk::MenuButton>]> =
             Rc::new([widgets.menu_button.downgrade(), widgets.keys_button.downgrade()]);
         let open = {
-            let menus = menus.clone();
+            let menus = Rc::clone(&menus);
             move || menus.iter().filter_map(glib::WeakRef::upgrade).any(|menu| menu.is_active())
         };
         let window = root.downgrade();
@@ -478,6 +478,22 @@ impl ConsoleWindow {
             }
         });
         widgets.toolbars.add_controller(motion);
+
+        // A menu that closes gives the keyboard back to the machine.
+        for menu in menus.iter().filter_map(glib::WeakRef::upgrade) {
+            let weak = display.downgrade();
+            menu.connect_active_notify(move |menu| {
+                let weak = weak.clone();
+                if !menu.is_active() {
+                    // Once the menu itself has given the focus back to its button.
+                    glib::idle_add_local_once(move || {
+                        if let Some(display) = weak.upgrade() {
+                            display.grab_focus();
+                        }
+                    });
+                }
+            });
+        }
 
         // The way out for the keyboard: pointer and shortcuts are the desktop's again, and the focus is in the header bar.
         let (weak, toolbars, menu) =

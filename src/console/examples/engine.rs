@@ -1,0 +1,409 @@
+//! An engine without a machine: it is started as `dormer-vm` is, shows a moving pattern, and shows what input it gets.
+//!
+//! For looking at consoles where there is no KVM, and for UI tests: `DORMER_VM=target/debug/examples/engine dormer`. Some keys do
+//! things: F1 changes between tablet and mouse, F2 the screen's size, F3 turns the picture off and on, F4 is a guest that turns itself
+//! off, F5 an engine that dies. The position of the pointer, pressed buttons and pressed keys are drawn.
+
+#[path = "../fake_engine.rs"]
+mod fake_engine;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use api::spec::{START_BYTES, START_FDS, Start, Started};
+use api::ui::{Rect, ToConsole, ToEngine};
+use fake_engine::{FakeEngine, Screen, sealed};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
+use serde_json::{Value, json};
+
+const FRAME: Duration = Duration::from_millis(33);
+const SIZES: [(u32, u32); 3] = [(1024, 768), (720, 400), (1280, 800)];
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("--check-kvm") => {
+            println!("{}", json!({ "ok": true }));
+            ExitCode::SUCCESS
+        }
+        Some("--start-fd") => {
+            Engine::started().run();
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("usage: engine --check-kvm | --start-fd 0");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Engine {
+    name: String,
+    control: UnixListener,
+    ui: OwnedFd,
+    clients: Vec<Client>,
+    consoles: Vec<Watcher>,
+    paused: bool,
+    absolute: bool,
+    size: usize,
+    screen: Screen,
+    dark: bool,
+    step: u32,
+    keys: BTreeSet<u16>,
+    buttons: u32,
+    pointer: (u32, u32),
+    ended: bool,
+}
+
+/// A control client.
+struct Client {
+    lines: BufReader<UnixStream>,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// A console, and what it has not been sent yet.
+struct Watcher {
+    engine: FakeEngine,
+    damage: Rect,
+    waits: bool,
+}
+
+impl Engine {
+    /// Takes the machine from the starter, on standard input.
+    fn started() -> Self {
+        let socket = std::io::stdin();
+        let mut bytes = vec![0; START_BYTES];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(START_FDS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::net::recvmsg(
+            &socket,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+        .expect("a machine");
+        let mut descriptors: Vec<Option<OwnedFd>> = ancillary
+            .drain()
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+                _ => None,
+            })
+            .flatten()
+            .map(Some)
+            .collect();
+        let start: Start = serde_json::from_slice(&bytes[..received.bytes]).expect("a machine");
+        let mut take = |index: api::spec::FdIndex| descriptors[index.0 as usize].take().expect("a descriptor");
+        let control = UnixListener::from(take(start.control));
+        control.set_nonblocking(true).expect("a listening socket");
+        let ui = take(start.ui);
+        rustix::io::ioctl_fionbio(&ui, true).expect("a listening socket");
+        // As long as standard input is open, nobody else answers there.
+        let answer = serde_json::to_vec(&Started::Running).expect("plain data");
+        rustix::net::send(&socket, &answer, SendFlags::NOSIGNAL).expect("a starter");
+        Self {
+            name: start.machine.name,
+            control,
+            ui,
+            clients: Vec::new(),
+            consoles: Vec::new(),
+            paused: start.paused,
+            absolute: true,
+            size: 0,
+            screen: Screen::new(SIZES[0].0, SIZES[0].1),
+            dark: false,
+            step: 0,
+            keys: BTreeSet::new(),
+            buttons: 0,
+            pointer: (0, 0),
+            ended: false,
+        }
+    }
+
+    fn run(mut self) {
+        self.background();
+        let mut next = Instant::now();
+        while !self.ended {
+            self.wait(next.saturating_duration_since(Instant::now()));
+            self.accept();
+            self.serve_control();
+            self.serve_consoles();
+            if Instant::now() >= next {
+                next = Instant::now() + FRAME;
+                if !self.paused && !self.dark {
+                    self.draw();
+                }
+            }
+        }
+    }
+
+    fn wait(&self, most: Duration) {
+        let clients = self.clients.iter().map(|client| client.lines.get_ref().as_fd());
+        let consoles = self.consoles.iter().map(|console| console.engine.as_fd());
+        let descriptors = [self.control.as_fd(), self.ui.as_fd()].into_iter().chain(clients).chain(consoles);
+        let mut poll: Vec<_> = descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let most = Timespec { tv_sec: 0, tv_nsec: most.subsec_nanos().into() };
+        // Interrupted or not, there is a look at everything next.
+        let _ = rustix::event::poll(&mut poll, Some(&most));
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.control.accept() {
+            stream.set_nonblocking(true).expect("a socket");
+            let mut client = Client { lines: BufReader::new(stream), descriptors: Vec::new() };
+            client.say(&json!({ "QMP": { "version": {}, "capabilities": [] } }));
+            self.clients.push(client);
+        }
+        while let Ok(socket) = rustix::net::accept(&self.ui) {
+            let engine = FakeEngine::over(socket);
+            engine.hello(&self.name);
+            engine.send(&ToConsole::PointerMode { absolute: self.absolute });
+            engine.send(&ToConsole::HideCursor);
+            if !self.dark {
+                engine.scanout(&self.screen);
+            }
+            send_cursor(&engine);
+            self.consoles.push(Watcher { engine, damage: Rect::default(), waits: false });
+        }
+    }
+
+    fn serve_control(&mut self) {
+        let mut clients = std::mem::take(&mut self.clients);
+        clients.retain_mut(|client| {
+            while let Some(line) = match client.line() {
+                Ok(line) => line,
+                Err(_) => return false,
+            } {
+                let Ok(request) = serde_json::from_str::<Value>(&line) else { return false };
+                let answer = self.execute(request["execute"].as_str().unwrap_or_default(), client);
+                client.say(&json!({ "return": answer, "id": request["id"] }));
+            }
+            true
+        });
+        self.clients.append(&mut clients);
+    }
+
+    fn execute(&mut self, command: &str, client: &mut Client) -> Value {
+        match command {
+            "query-status" => {
+                return json!({ "running": !self.paused, "status": if self.paused { "paused" } else { "running" } });
+            }
+            "stop" | "cont" => {
+                self.paused = command == "stop";
+                self.tell(if self.paused { "STOP" } else { "RESUME" }, &json!({}));
+            }
+            "system_reset" => self.tell("RESET", &json!({ "guest": false, "reason": "host-qmp-system-reset" })),
+            "system_powerdown" => self.tell("POWERDOWN", &json!({})),
+            "quit" => self.end(false),
+            "screendump" => {
+                if let Some(file) = client.descriptors.pop() {
+                    self.screendump(std::fs::File::from(file));
+                }
+            }
+            _ => {}
+        }
+        json!({})
+    }
+
+    fn tell(&mut self, event: &str, data: &Value) {
+        for client in &mut self.clients {
+            client.say(&json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } }));
+        }
+    }
+
+    fn end(&mut self, guest: bool) {
+        let reason = if guest { "guest-shutdown" } else { "host-qmp-quit" };
+        self.tell("SHUTDOWN", &json!({ "guest": guest, "reason": reason }));
+        self.ended = true;
+    }
+
+    fn screendump(&self, file: std::fs::File) {
+        let mut encoder = png::Encoder::new(file, self.screen.width, self.screen.height);
+        encoder.set_color(png::ColorType::Rgb);
+        let (line, mut pixels) = (self.screen.stride as usize, Vec::new());
+        let mut row = vec![0; line];
+        for y in 0..self.screen.height {
+            let at = self.screen.offset + u64::from(y) * u64::from(self.screen.stride);
+            rustix::io::pread(&self.screen.memfd, row.as_mut_slice(), at).expect("memory");
+            for pixel in row[..self.screen.width as usize * 4].as_chunks::<4>().0 {
+                pixels.extend([pixel[2], pixel[1], pixel[0]]);
+            }
+        }
+        encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels)).expect("a file");
+    }
+
+    fn serve_consoles(&mut self) {
+        let mut messages = Vec::new();
+        self.consoles.retain_mut(|console| {
+            loop {
+                match console.engine.receive() {
+                    Ok(Some(ToEngine::FrameDone)) => console.waits = false,
+                    Ok(Some(message)) => messages.push(message),
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
+            }
+        });
+        messages.iter().for_each(|message| self.input(message));
+        for console in &mut self.consoles {
+            if !console.waits && !console.damage.is_empty() {
+                console.engine.send(&ToConsole::Update(std::mem::take(&mut console.damage)));
+                console.waits = true;
+            }
+        }
+    }
+
+    fn input(&mut self, message: &ToEngine) {
+        eprintln!("{message:?}");
+        match *message {
+            ToEngine::Key { code, down: true } => {
+                self.keys.insert(code);
+                self.command(code);
+            }
+            ToEngine::Key { code, down: false } => {
+                self.keys.remove(&code);
+            }
+            ToEngine::ReleaseAll => {
+                self.keys.clear();
+                self.buttons = 0;
+            }
+            ToEngine::PointerPosition { x, y } => {
+                let part = |part: u16, of: u32| u32::from(part) * (of - 1) / 0x7fff;
+                self.pointer = (part(x, self.screen.width), part(y, self.screen.height));
+            }
+            ToEngine::PointerMotion { dx, dy } => {
+                let moved = |at: u32, by: i32, of: u32| at.saturating_add_signed(by).min(of - 1);
+                let (x, y) = self.pointer;
+                self.pointer = (moved(x, dx, self.screen.width), moved(y, dy, self.screen.height));
+            }
+            ToEngine::Button { button, down } => {
+                let bit = 1 << button as u32;
+                self.buttons = if down { self.buttons | bit } else { self.buttons & !bit };
+            }
+            ToEngine::FrameDone | ToEngine::Wheel { .. } | ToEngine::UiInfo { .. } => {}
+        }
+    }
+
+    /// The keys F1 to F5.
+    fn command(&mut self, code: u16) {
+        match code {
+            59 => {
+                self.absolute = !self.absolute;
+                self.send(&ToConsole::PointerMode { absolute: self.absolute });
+            }
+            60 => {
+                self.size = (self.size + 1) % SIZES.len();
+                self.screen = Screen::new(SIZES[self.size].0, SIZES[self.size].1);
+                self.pointer = (0, 0);
+                self.show();
+            }
+            61 => {
+                self.dark = !self.dark;
+                if self.dark { self.send(&ToConsole::Disable) } else { self.show() }
+            }
+            62 => self.end(true),
+            63 => std::process::abort(),
+            _ => {}
+        }
+    }
+
+    fn send(&self, message: &ToConsole) {
+        self.consoles.iter().for_each(|console| console.engine.send(message));
+    }
+
+    fn show(&self) {
+        self.background();
+        self.consoles.iter().for_each(|console| console.engine.scanout(&self.screen));
+    }
+
+    /// A gradient under a grid of single pixels, to see whether they stay single.
+    fn background(&self) {
+        let (width, height) = (self.screen.width, self.screen.height);
+        for y in (0..height).step_by(16) {
+            let shade = (64 * y / height) as u8;
+            self.screen.fill(Rect { x: 0, y, width, height: 16.min(height - y) }, [20, 40 + shade, 70 + shade]);
+            self.screen.fill(Rect { x: 0, y, width, height: 1 }, [60, 90, 110]);
+        }
+        for edge in [Rect { x: 0, y: 0, width: 1, height }, Rect { x: width - 1, y: 0, width: 1, height }] {
+            self.screen.fill(edge, [255, 120, 0]);
+        }
+    }
+
+    /// The next step of the pattern: a strip on which a bar runs, with keys, buttons and pointer as squares.
+    fn draw(&mut self) {
+        let (width, height) = (self.screen.width, self.screen.height);
+        let strip = Rect { x: 8, y: height / 2 - 40, width: width - 16, height: 80 };
+        self.screen.fill(strip, [30, 30, 46]);
+        self.step = (self.step + 6) % (strip.width - 60);
+        self.screen.fill(Rect { x: strip.x + self.step, y: strip.y + 10, width: 60, height: 24 }, [250, 180, 60]);
+        for (index, code) in self.keys.iter().take(16).enumerate() {
+            let x = strip.x + 10 + index as u32 * 28;
+            self.screen.fill(Rect { x, y: strip.y + 46, width: 24, height: 24 }, [90, 200, (*code % 256) as u8]);
+        }
+        for bit in (0..5).filter(|bit| self.buttons & 1 << bit != 0) {
+            let x = strip.x + strip.width - 40 - bit * 28;
+            self.screen.fill(Rect { x, y: strip.y + 46, width: 24, height: 24 }, [240, 80, 80]);
+        }
+        let (x, y) = (self.pointer.0.min(width - 8), self.pointer.1.min(height - 8));
+        let spot = Rect { x, y, width: 8, height: 8 };
+        self.screen.fill(spot, [255, 255, 255]);
+        for console in &mut self.consoles {
+            console.damage = console.damage.union(strip).union(spot);
+        }
+    }
+}
+
+impl Client {
+    fn say(&mut self, value: &Value) {
+        // A client that has gone is noticed when it is read.
+        let _ = self.lines.get_mut().write_all(format!("{value}\n").as_bytes());
+    }
+
+    /// The next whole line, if it is there; an error when the client is gone. Descriptors that came with it are kept.
+    fn line(&mut self) -> std::io::Result<Option<String>> {
+        if !self.lines.buffer().contains(&b'\n') {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let mut bytes = [0; 1];
+            let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC | RecvFlags::PEEK;
+            match rustix::net::recvmsg(self.lines.get_ref(), &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags) {
+                Ok(message) if message.bytes == 0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            for message in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                    self.descriptors.extend(descriptors);
+                }
+            }
+        }
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(0) => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(Some(line)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An arrow of 16 by 16 pixels.
+fn send_cursor(engine: &FakeEngine) {
+    let memfd = sealed(16 * 16 * 4);
+    let mut pixels = Vec::new();
+    for (y, x) in (0..16u32).flat_map(|y| (0..16u32).map(move |x| (y, x))) {
+        pixels.extend(match x.cmp(&y) {
+            std::cmp::Ordering::Less if y < 15 => [255u8, 255, 255, 255],
+            std::cmp::Ordering::Equal => [0, 0, 0, 255],
+            _ if x == 0 => [0, 0, 0, 255],
+            _ => [0, 0, 0, 0],
+        });
+    }
+    rustix::io::pwrite(&memfd, &pixels, 0).expect("memory");
+    engine.send_with(&ToConsole::Cursor { width: 16, height: 16, hot_x: 0, hot_y: 0 }, memfd.as_fd());
+}
