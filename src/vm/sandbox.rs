@@ -84,6 +84,8 @@ const PROCESS: &[i64] = &[
     libc::SYS_fsync,
     libc::SYS_fdatasync,
     libc::SYS_fallocate,
+    // How an image's file system wants to be written to.
+    libc::SYS_fstatfs,
     // Sockets that exist.
     libc::SYS_accept4,
     libc::SYS_recvmsg,
