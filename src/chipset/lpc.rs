@@ -281,9 +281,9 @@ mod tests {
 
     fn lpc(bench: &Bench, isa11: &Bench) -> (Lpc, Log) {
         let log = Log::default();
-        let mut isa = [const { () }; 16].map(|()| IrqLine::unconnected());
+        let mut isa = std::array::from_fn(|_| IrqLine::unconnected());
         isa[11] = isa11.line.clone();
-        let mut apic = [const { () }; PIRQS].map(|()| IrqLine::unconnected());
+        let mut apic = std::array::from_fn(|_| IrqLine::unconnected());
         apic[4] = bench.line.share();
         (Lpc::new(bench.dma(), bench.msi(), Box::new(log.clone()), &isa, apic), log)
     }

@@ -39,7 +39,7 @@ const VIDEO_ROM: usize = 128 << 10;
 const HPET: u64 = 0xfed0_0000;
 
 /// The two address spaces, as vCPUs see them.
-pub struct Buses {
+pub(crate) struct Buses {
     pub(crate) ports: Arc<PortBus>,
     pub(crate) mmio: Arc<MmioBus>,
 }
@@ -63,7 +63,7 @@ impl kvm::GuestAccess for Buses {
 }
 
 /// What devices are made with, and the list of those that are.
-pub struct Board {
+pub(crate) struct Board {
     pub(crate) vm: Arc<Vm>,
     pub(crate) space: Arc<GuestSpace>,
     pub(crate) memory: Arc<MemoryFactory>,
@@ -82,11 +82,16 @@ pub struct Board {
 }
 
 /// Devices that the machine talks to by name.
-pub struct Chips {
+pub(crate) struct Chips {
     pub(crate) pm: Arc<Mutex<Pm>>,
     pub(crate) lpc: Arc<Mutex<Lpc>>,
-    pub(crate) rtc: Arc<Mutex<Rtc>>,
     pub(crate) fw_cfg: Arc<Mutex<FwCfg>>,
+}
+
+/// What has had its ports since the first PCs.
+pub(crate) struct LegacyPorts {
+    pub(crate) keyboard: Arc<Mutex<I8042>>,
+    pub(crate) uart: Arc<Mutex<Uart>>,
 }
 
 impl Board {
@@ -229,7 +234,7 @@ impl Board {
         let clock = self.clock.clone();
         let rtc = self.keep_timed(|timer| Rtc::new(seconds, clock, irq, timer(0)));
         self.describe_memory(&rtc);
-        ports.claim(0x70..0x72, rtc.clone())?;
+        ports.claim(0x70..0x72, rtc)?;
 
         let fw_cfg = self.keep(FwCfg::new(Dma::new(self.ram.clone(), true)));
         let first = u64::from(FW_CFG_PORT);
@@ -238,15 +243,11 @@ impl Board {
         ports.claim(0x402..0x403, debugcon)?;
         let post = self.keep(PostCode::default());
         ports.claim(0x80..0x81, post)?;
-        Ok(Chips { pm, lpc, rtc, fw_cfg })
+        Ok(Chips { pm, lpc, fw_cfg })
     }
 
     /// Keyboard controller and first serial port.
-    pub(crate) fn add_legacy_ports<P>(
-        &mut self,
-        serial: SerialRecord,
-        power: P,
-    ) -> Result<(Arc<Mutex<I8042>>, Arc<Mutex<Uart>>), BuildError>
+    pub(crate) fn add_legacy_ports<P>(&mut self, serial: SerialRecord, power: P) -> Result<LegacyPorts, BuildError>
     where
         P: Fn(PowerRequest) + Send + Sync + 'static,
     {
@@ -257,7 +258,7 @@ impl Board {
         ports.claim_from(0x60, 0x64..0x65, keyboard.clone())?;
         let uart = self.keep(Uart::new(self.isa_line(4), Box::new(serial)));
         ports.claim(0x3f8..0x400, uart.clone())?;
-        Ok((keyboard, uart))
+        Ok(LegacyPorts { keyboard, uart })
     }
 
     /// The graphics adapter, with its legacy ports and window.

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a vCPU says that only the owner can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CpuNews {
+pub(crate) enum CpuNews {
     /// Triple fault.
     Shutdown,
     /// KVM cannot go on.
@@ -54,7 +54,7 @@ impl Shared {
 }
 
 /// All vCPUs of a machine.
-pub struct Cpus {
+pub(crate) struct Cpus {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -66,7 +66,7 @@ pub struct Stuck;
 
 impl Cpus {
     /// Starts a thread for each of `vcpus`, standing. `prepare` runs first on each thread (to confine it); `tell` hears news.
-    pub fn start<G>(
+    pub(crate) fn start<G>(
         vcpus: Vec<Vcpu>,
         guest: Arc<G>,
         prepare: impl Fn() + Clone + Send + 'static,
@@ -92,14 +92,14 @@ impl Cpus {
     }
 
     /// Lets all run.
-    pub fn run(&self) {
+    pub(crate) fn run(&self) {
         self.shared.lock().aim = Aim::Run;
         self.shared.open.store(true, Ordering::Release);
         self.shared.changed.notify_all();
     }
 
     /// Brings all to a stand; when this returns no vCPU touches the guest or a device.
-    pub fn stand(&self) -> Result<(), Stuck> {
+    pub(crate) fn stand(&self) -> Result<(), Stuck> {
         let mut gate = self.shared.lock();
         gate.aim = Aim::Stand;
         self.shared.open.store(false, Ordering::Release);
@@ -124,7 +124,7 @@ impl Cpus {
     }
 
     /// Puts all, which must stand, into their power-on state.
-    pub fn reset(&self) -> Result<(), Stuck> {
+    pub(crate) fn reset(&self) -> Result<(), Stuck> {
         let mut gate = self.shared.lock();
         gate.resets += 1;
         gate.to_reset = self.threads.len();

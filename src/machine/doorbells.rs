@@ -19,12 +19,12 @@ const END: u64 = u64::MAX;
 
 /// Doorbells before their thread runs.
 #[derive(Default)]
-pub struct BellBoard {
+pub(crate) struct BellBoard {
     bells: Vec<Bell>,
 }
 
 /// Lets a device ring its own doorbells.
-pub struct Bells(pub Vec<(u16, EventFd)>);
+pub(crate) struct Bells(pub Vec<(u16, EventFd)>);
 
 impl virtio::Kick for Bells {
     fn kick(&self, index: u16) {
@@ -36,7 +36,7 @@ impl virtio::Kick for Bells {
 }
 
 /// The running thread; dropping it ends it.
-pub struct BellThread {
+pub(crate) struct BellThread {
     end: EventFd,
     bells: Vec<EventFd>,
     thread: Option<JoinHandle<()>>,
@@ -44,7 +44,7 @@ pub struct BellThread {
 
 impl BellThread {
     /// Rings every doorbell: devices look for what came, or what they could not finish, while the machine stood.
-    pub fn ring_all(&self) {
+    pub(crate) fn ring_all(&self) {
         for bell in &self.bells {
             // Fails only when the counter is full: then it is ringing already.
             let _ = bell.write(1);
@@ -54,12 +54,12 @@ impl BellThread {
 
 impl BellBoard {
     /// Connects `event` to doorbell `index` of `device`.
-    pub fn add(&mut self, event: EventFd, device: Weak<Mutex<dyn Doorbells>>, index: u16) {
+    pub(crate) fn add(&mut self, event: EventFd, device: Weak<Mutex<dyn Doorbells>>, index: u16) {
         self.bells.push(Bell { event, device, index });
     }
 
     /// Starts the thread. `prepare` runs first on it (to confine it).
-    pub fn start(self, prepare: impl FnOnce() + Send + 'static) -> std::io::Result<BellThread> {
+    pub(crate) fn start(self, prepare: impl FnOnce() + Send + 'static) -> std::io::Result<BellThread> {
         let poll = Epoll::new()?;
         let bells = self.bells.iter().map(|bell| bell.event.try_clone()).collect::<Result<_, _>>()?;
         let end = EventFd::new(EFD_NONBLOCK)?;

@@ -11,6 +11,7 @@ pub mod firmware;
 mod front;
 mod machine;
 mod memory;
+mod networks;
 mod screen;
 mod serial;
 mod setup;
@@ -22,6 +23,8 @@ pub use crate::front::{Front, Screenshot};
 pub use crate::machine::{Machine, News, Threads};
 pub use crate::screen::{Changes, Screen, Watcher};
 pub use crate::serial::SerialRecord;
+pub use kvm::Error as KvmError;
+
 pub use crate::setup::{Drive, Firmware, Image, Network, Setup};
 pub use chipset::PowerRequest;
 
@@ -56,6 +59,11 @@ pub enum BuildError {
     /// Two devices in one place: a mistake in the board.
     #[error("the board is miswired")]
     Wiring(#[from] device::Overlap),
+}
+
+/// Can KVM make a machine here? `kvm` is `/dev/kvm`.
+pub fn check_kvm(kvm: std::fs::File) -> Result<(), kvm::Error> {
+    kvm::Vm::new(kvm, 1)?.vcpu(0).map(drop)
 }
 
 /// Names what the host did not give.

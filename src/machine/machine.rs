@@ -12,15 +12,18 @@ use device::input::InputRouter;
 use device::pci::{Devfn, HighBars, SharedMemory};
 use kvm::Vm;
 use rustix::rand::GetRandomFlags;
+use virtio::input::Input;
 use virtio::rng::{EntropySource, Rng};
+use virtio::{Keyboard, Tablet};
 
-use crate::board::{Board, Chips, lock};
+use crate::board::{Board, Chips, LegacyPorts, lock};
 use crate::cpus::{CpuNews, Cpus, Stuck};
 use crate::doorbells::BellThread;
 use crate::drives::{DriveError, Drives};
 use crate::firmware::{self, FirmwareFacts};
 use crate::front::Front;
 use crate::memory::{self, AtomicEcam, RamLayout};
+use crate::networks::Networks;
 use crate::screen::Screen;
 use crate::serial::SerialRecord;
 use crate::setup::{Firmware, Image, Setup};
@@ -33,6 +36,9 @@ const DEBUG_LOGGED: u64 = 4 << 20;
 const FIRMWARE_TOP: u64 = 1 << 32;
 /// Where the entropy device is.
 const RNG: Devfn = Devfn::new(6, 0);
+/// Where virtio's keyboard and tablet are.
+const KEYBOARD: Devfn = Devfn::new(7, 0);
+const TABLET: Devfn = Devfn::new(8, 0);
 
 /// Something that happened and that the owner acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +53,11 @@ pub enum News {
     StorageFull {
         /// The drive that met it.
         drive: String,
+    },
+    /// What was at the other end of a card's cable is gone.
+    NetworkDown {
+        /// The card.
+        id: String,
     },
 }
 
@@ -74,6 +85,7 @@ pub struct Machine {
     variables: Option<Variables>,
     front: Front,
     drives: Drives,
+    networks: Networks,
     board: Board,
 }
 
@@ -96,17 +108,23 @@ impl Machine {
         let power = move |what| hear(News::Power(what));
         let chips = board.add_chips(bios, setup.clock_offset, debug_log(setup.debugcon), power.clone())?;
         let serial = SerialRecord::new(setup.serial);
-        let (keyboard, uart) = board.add_legacy_ports(serial.clone(), power)?;
+        let LegacyPorts { keyboard, uart } = board.add_legacy_ports(serial.clone(), power)?;
         let mut input = InputRouter::default();
         let screen = Arc::new(Screen::default());
         let video = board.add_vga(screen.clone(), setup.video_rom, &chips.lpc)?;
         let vga = Arc::clone(lock(&video).vga());
+        if setup.virtio_input {
+            input.add_keyboard(board.add_virtio(KEYBOARD, Input::<Keyboard>::default(), &chips.lpc)?);
+            input.add_pointer(board.add_virtio(TABLET, Input::<Tablet>::default(), &chips.lpc)?);
+        }
         input.add_keyboard(keyboard.clone());
         input.add_pointer(keyboard);
         let front = Front { screen, vga, space: board.space.clone(), input: Arc::new(input), uart, serial, video };
 
         let hear = tell.clone();
-        let (drives, boot) = board.add_drives(setup.drives, &chips, hear)?;
+        let (drives, mut boot) = board.add_drives(setup.drives, &chips, hear.clone())?;
+        let (networks, from_network) = board.add_networks(setup.networks, &chips, hear)?;
+        boot.extend(from_network);
         board.add_virtio(RNG, Rng::new(Box::new(HostEntropy)), &chips.lpc)?;
         let facts = FirmwareFacts {
             processors: setup.processors,
@@ -156,6 +174,7 @@ impl Machine {
             variables,
             front,
             drives,
+            networks,
             board,
         })
     }
@@ -178,6 +197,7 @@ impl Machine {
         }
         self.board.clock.start();
         self.board.timers.set_running(true);
+        self.networks.set_running(true);
         self.bells.ring_all();
         self.cpus.run();
     }
@@ -190,6 +210,7 @@ impl Machine {
         self.cpus.stand()?;
         self.running = false;
         self.board.timers.set_running(false);
+        self.networks.set_running(false);
         if let Err(error) = self.drives.drain() {
             tracing::warn!("{error}");
         }
@@ -231,6 +252,11 @@ impl Machine {
     /// All drives.
     pub fn drives(&self) -> Vec<DriveStatus> {
         self.drives.status()
+    }
+
+    /// Pulls the plug of network card `id` or puts it back; false when there is no such card.
+    pub fn set_link(&self, id: &str, up: bool) -> bool {
+        self.networks.set_link(id, up)
     }
 
     /// Keeps UEFI variables that the guest has changed.

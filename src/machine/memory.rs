@@ -20,7 +20,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Where RAM above the hole starts.
-pub const HIGH_RAM: u64 = 4 * GIB;
+pub(crate) const HIGH_RAM: u64 = 4 * GIB;
 /// First address that is not conventional memory.
 const LEGACY: u64 = 0xa_0000;
 /// C0000–FFFFF: option ROMs and the BIOS.
@@ -51,24 +51,24 @@ impl RamLayout {
 }
 
 /// Makes memfds for everything that guest, engine and desk see together.
-pub struct MemoryFactory {
+pub(crate) struct MemoryFactory {
     next_id: AtomicU32,
 }
 
 impl MemoryFactory {
     /// A factory that counts from 0.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next_id: AtomicU32::new(0) }
     }
 
     /// `bytes` of zeros that the guest may write when mapped, sealed against changes of size.
-    pub fn zeroed(&self, name: &str, bytes: u64) -> io::Result<Arc<SharedMemory>> {
+    pub(crate) fn zeroed(&self, name: &str, bytes: u64) -> io::Result<Arc<SharedMemory>> {
         let file = sealed(name, bytes)?;
         self.share(file, true)
     }
 
     /// A ROM that starts with these contents, padded with ones up to `size`.
-    pub fn rom(&self, name: &str, contents: &[u8], size: u64) -> io::Result<Arc<SharedMemory>> {
+    pub(crate) fn rom(&self, name: &str, contents: &[u8], size: u64) -> io::Result<Arc<SharedMemory>> {
         let file = sealed(name, size)?;
         let memory = self.share(file, false)?;
         let mut bytes = contents.to_vec();
@@ -78,7 +78,7 @@ impl MemoryFactory {
     }
 
     /// An existing file, mapped; its changes reach the file.
-    pub fn share(&self, file: File, writable: bool) -> io::Result<Arc<SharedMemory>> {
+    pub(crate) fn share(&self, file: File, writable: bool) -> io::Result<Arc<SharedMemory>> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(SharedMemory::new(id, file, writable)?))
     }
@@ -98,7 +98,7 @@ fn sealed(name: &str, bytes: u64) -> io::Result<File> {
 }
 
 /// Makes the RAM of `layout`, all in one memfd.
-pub fn make_ram(layout: RamLayout) -> io::Result<Ram> {
+pub(crate) fn make_ram(layout: RamLayout) -> io::Result<Ram> {
     let file = Arc::new(sealed("dormer-ram", layout.low + layout.high)?);
     let mut ranges = vec![(GuestAddress(0), layout.low as usize, Some(FileOffset::from_arc(Arc::clone(&file), 0)))];
     if layout.high > 0 {
@@ -108,7 +108,7 @@ pub fn make_ram(layout: RamLayout) -> io::Result<Ram> {
 }
 
 /// Shows RAM to the guest, but for the parts that PAM governs.
-pub fn map_ram(space: &GuestSpace, ram: &Ram, layout: RamLayout) -> Result<(), kvm::Error> {
+pub(crate) fn map_ram(space: &GuestSpace, ram: &Ram, layout: RamLayout) -> Result<(), kvm::Error> {
     space.map_ram(SLOT_BASE, ram, 0, LEGACY, Access::ReadWrite)?;
     space.map_ram(SLOT_LOW, ram, MIB, layout.low - MIB, Access::ReadWrite)?;
     if layout.high > 0 {
@@ -118,7 +118,7 @@ pub fn map_ram(space: &GuestSpace, ram: &Ram, layout: RamLayout) -> Result<(), k
 }
 
 /// The memory controller's hands: the slots of PAM segments, and the ECAM on the bus.
-pub struct Placement {
+pub(crate) struct Placement {
     pub(crate) space: Arc<GuestSpace>,
     pub(crate) ram: Ram,
     pub(crate) mmio: Arc<MmioBus>,
@@ -130,7 +130,7 @@ pub struct Placement {
 }
 
 /// Where the ECAM stands now, for the ACPI tables: 0 is nowhere.
-pub type AtomicEcam = std::sync::atomic::AtomicU64;
+pub(crate) type AtomicEcam = std::sync::atomic::AtomicU64;
 
 /// Bytes of the BIOS that show below 1 MiB.
 const BIOS_VIEW: u64 = 128 << 10;
@@ -179,17 +179,17 @@ impl MemoryController for Placement {
 }
 
 /// Writes to C0000–FFFFF that KVM does not put into RAM itself, because reads go elsewhere.
-pub struct ShadowWrites {
+pub(crate) struct ShadowWrites {
     access: [PamAccess; PAM_SEGMENTS],
     dma: Dma,
 }
 
 impl ShadowWrites {
     /// The addresses on the bus.
-    pub const RANGE: std::ops::Range<u64> = SHADOW;
+    pub(crate) const RANGE: std::ops::Range<u64> = SHADOW;
 
     /// All writes go nowhere yet.
-    pub fn new(dma: Dma) -> Self {
+    pub(crate) fn new(dma: Dma) -> Self {
         Self { access: [PamAccess::default(); PAM_SEGMENTS], dma }
     }
 }
@@ -210,7 +210,7 @@ impl Mmio for ShadowWrites {
 }
 
 /// Clears what a reset clears: nothing. RAM keeps its contents, as on a PC; firmware that wants the shadow fresh copies it.
-pub fn clear_warm_boot_flag(ram: &Ram) {
+pub(crate) fn clear_warm_boot_flag(ram: &Ram) {
     // 40:72, the BIOS data area's word that says "skip the memory test".
     let _ = ram.write_obj(0u16, GuestAddress(0x472));
 }

@@ -15,7 +15,7 @@ use vm_memory::VolatileMemory;
 use crate::board::lock;
 
 /// The variable store.
-pub struct Variables {
+pub(crate) struct Variables {
     flash: Arc<Mutex<Pflash>>,
     memory: Arc<SharedMemory>,
     file: File,
@@ -25,12 +25,12 @@ pub struct Variables {
 
 impl Variables {
     /// The store of `flash`, whose bytes are `memory`, kept in `file`.
-    pub fn new(flash: Arc<Mutex<Pflash>>, memory: Arc<SharedMemory>, file: File) -> Self {
+    pub(crate) fn new(flash: Arc<Mutex<Pflash>>, memory: Arc<SharedMemory>, file: File) -> Self {
         Self { flash, memory, file, written: 0 }
     }
 
     /// Writes the file if the guest has changed anything since the last time, and waits until it is on the disk.
-    pub fn write(&mut self) -> io::Result<()> {
+    pub(crate) fn write(&mut self) -> io::Result<()> {
         let changes = lock(&self.flash).changes();
         if changes == self.written {
             return Ok(());

@@ -95,6 +95,8 @@ pub(crate) struct Shared {
     wake: OwnedFd,
     running: AtomicBool,
     link_up: AtomicBool,
+    /// Somebody pulled the plug on the guest's side: the cable stays, what comes over it is lost.
+    pulled: AtomicBool,
     /// Set under the sink's mutex when the sink had no room, so that a device with new room cannot miss it.
     held: AtomicBool,
     sent: AtomicU64,
@@ -115,6 +117,7 @@ impl Shared {
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             running: AtomicBool::new(false),
             link_up: AtomicBool::new(false),
+            pulled: AtomicBool::new(false),
             held: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -133,6 +136,10 @@ impl Shared {
 
     pub(crate) fn set_link(&self, up: bool) {
         self.link_up.store(up, SeqCst);
+    }
+
+    fn link_up(&self) -> bool {
+        self.link_up.load(SeqCst) && !self.pulled.load(SeqCst)
     }
 
     pub(crate) fn take_outgoing(&self, empty: &mut Outbox) {
@@ -205,6 +212,13 @@ impl Port {
         self.order(|orders| orders.change = Some(Change::Unplug));
     }
 
+    /// Pulls the plug on the guest's side or puts it back, with the cable left as it is: frames are lost both ways meanwhile, as
+    /// on a wire that is out.
+    pub fn set_pulled(&self, pulled: bool) {
+        self.shared.pulled.store(pulled, SeqCst);
+        self.shared.wake();
+    }
+
     /// Names the device that takes the frames. Until then they wait.
     pub fn connect(&self, sink: Weak<Mutex<dyn FrameSink>>) {
         self.order(|orders| orders.sink = Some(sink));
@@ -238,7 +252,7 @@ impl Port {
 
     /// Whether a cable is in and alive.
     pub fn link_up(&self) -> bool {
-        self.shared.link_up.load(SeqCst)
+        self.shared.link_up()
     }
 
     /// What went through so far.
@@ -401,7 +415,7 @@ impl Mover {
         shared
             .with_sink(|sink| {
                 while let Some(frame) = inbox.frame()? {
-                    if !shared.offer(sink, frame) {
+                    if !shared.pulled.load(SeqCst) && !shared.offer(sink, frame) {
                         break;
                     }
                     inbox.consume();
@@ -414,7 +428,7 @@ impl Mover {
 
     /// Lets the device know of a link that changed.
     fn tell_link(&mut self) {
-        let up = self.cable.is_some();
+        let up = self.shared.link_up();
         if up != self.told && self.shared.with_sink(|sink| sink.link_changed(up)).is_some() {
             self.told = up;
         }

@@ -136,6 +136,20 @@ fn a_stopped_port_leaves_the_device_alone() {
 }
 
 #[test]
+fn a_pulled_plug_loses_frames_and_keeps_the_cable() {
+    let mut desk = desk(usize::MAX);
+    lock(&desk.nic).port.as_ref().unwrap().set_pulled(true);
+    desk.until(|nic| nic.links == [true, false]);
+    lock(&desk.nic).port.as_ref().unwrap().send(&[&[1; 60]]);
+    desk.feed(0..3, 60);
+    lock(&desk.nic).port.as_ref().unwrap().set_pulled(false);
+    desk.until(|nic| nic.links == [true, false, true]);
+    desk.feed(9..10, 60);
+    desk.until(|nic| nic.got.last().is_some_and(|frame| frame[0] == 9));
+    assert_eq!(lock(&desk.nic).port.as_ref().unwrap().counters().dropped, 1);
+}
+
+#[test]
 fn a_dead_cable_is_reported_once_and_another_can_be_plugged_in() {
     let mut desk = desk(usize::MAX);
     desk.feed(0..1, 60);

@@ -3,6 +3,8 @@
 //! One pair of queues and a control queue. No offloads: frames are whole and their checksums complete, both ways. Frames that
 //! come while the driver has no buffers stay with the port until it has.
 
+use std::sync::Arc;
+
 use ::net::{FrameSink, MAX_FRAME, Port};
 use device::{RestoreError, State};
 use serde::{Deserialize, Serialize};
@@ -38,7 +40,7 @@ const ACK_ERROR: u8 = 1;
 
 /// The device.
 pub struct Net {
-    port: Port,
+    port: Arc<Port>,
     /// The address the card has by itself.
     own_mac: Mac,
     mtu: Option<u16>,
@@ -61,13 +63,13 @@ pub struct NetState {
 impl Net {
     /// A card with address `mac` on `port`, which must be connected to the [`VirtioPci`] that the device becomes part of. `mtu`
     /// is what the network carries, when that is known to differ from 1500.
-    pub fn new(port: Port, mac: Mac, mtu: Option<u16>) -> Self {
+    pub fn new(port: Arc<Port>, mac: Mac, mtu: Option<u16>) -> Self {
         let link_up = port.link_up();
         Self { port, own_mac: mac, mtu, features: 0, filter: Filter::new(mac), link_up, frame: Vec::new() }
     }
 
     /// The port, for the machine's owner: cables, counters, pause.
-    pub fn port(&self) -> &Port {
+    pub fn port(&self) -> &Arc<Port> {
         &self.port
     }
 

@@ -15,7 +15,7 @@ const ALL: u64 = MAC | MRG_RXBUF | STATUS | CTRL_VQ | CTRL_RX | CTRL_RX_EXTRA | 
 
 fn driver(features: u64) -> (Driver<Net>, Wire) {
     let (port, wire) = wire();
-    let driver = Driver::ready(Net::new(port, OWN, None), features);
+    let driver = Driver::ready(Net::new(Arc::new(port), OWN, None), features);
     let sink: Arc<Mutex<dyn FrameSink>> = driver.shared.clone();
     driver.function().device().port().connect(Arc::downgrade(&sink));
     (driver, wire)
@@ -40,7 +40,7 @@ fn config_space() {
     assert_eq!(driver.config::<6>(0), OWN);
     assert_eq!(driver.config::<4>(6), [1, 0, 1, 0]);
     let (port, _wire) = wire();
-    let mut jumbo = Driver::ready(Net::new(port, OWN, Some(9000)), MTU);
+    let mut jumbo = Driver::ready(Net::new(Arc::new(port), OWN, Some(9000)), MTU);
     assert_eq!(jumbo.config::<2>(10), 9000u16.to_le_bytes());
 }
 

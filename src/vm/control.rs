@@ -57,7 +57,7 @@ const COMMANDS: &[&str] = &[
 
 /// What clients work with.
 #[derive(Clone)]
-pub struct Context {
+pub(crate) struct Context {
     /// The machine's name.
     pub name: String,
     /// Its front.
@@ -69,7 +69,7 @@ pub struct Context {
 }
 
 /// Serves clients on `listener` from threads of its own.
-pub fn serve(listener: UnixListener, context: Context) -> std::io::Result<()> {
+pub(crate) fn serve(listener: UnixListener, context: Context) -> std::io::Result<()> {
     let clients = Arc::new(AtomicUsize::new(0));
     std::thread::Builder::new().name("control".into()).spawn(move || {
         for stream in listener.incoming() {

@@ -8,20 +8,20 @@ use api::control::Event;
 use serde_json::{Value, json};
 
 /// Lines to one client, answers and events in their order.
-pub type Lines = SyncSender<Value>;
+pub(crate) type Lines = SyncSender<Value>;
 
 /// Who hears of events. Clones are the same list.
 #[derive(Clone, Default)]
-pub struct Events(Arc<Mutex<Vec<Lines>>>);
+pub(crate) struct Events(Arc<Mutex<Vec<Lines>>>);
 
 impl Events {
     /// Sends events to `client` as well, until it is gone or so far behind that its queue is full.
-    pub fn subscribe(&self, client: Lines) {
+    pub(crate) fn subscribe(&self, client: Lines) {
         self.lock().push(client);
     }
 
     /// Tells everybody.
-    pub fn emit(&self, event: &Event) {
+    pub(crate) fn emit(&self, event: &Event) {
         tracing::info!(?event);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let Ok(mut line) = serde_json::to_value(event) else { return };

@@ -148,7 +148,7 @@ const NAMES: &[(&str, u16)] = &[
 ];
 
 /// The evdev code of a key.
-pub fn code(key: &KeyValue) -> Result<u16> {
+pub(crate) fn code(key: &KeyValue) -> Result<u16> {
     match key {
         KeyValue::Qcode(name) => {
             let found = NAMES.iter().find(|(other, _)| other == name);

@@ -4,6 +4,7 @@
 //! process opens no path. The main thread owns the machine (`owner`); control clients (`control`), consoles (`ui`) and devices run
 //! on threads of their own and leave word with it.
 
+mod check;
 mod control;
 mod events;
 mod keys;
@@ -27,6 +28,9 @@ use crate::events::Events;
 use crate::owner::{Order, Owner};
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "--check-kvm") {
+        return check::kvm();
+    }
     let socket = std::io::stdin();
     // Fails only for a process that leads a session already: then all is well.
     let _ = rustix::process::setsid();

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use api::control::{Command, Event, RunState, Status};
 use machine::{Image, Machine, News, PowerRequest};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::events::Events;
 const VARIABLES_REST: Duration = Duration::from_millis(500);
 
 /// What the main thread is told.
-pub enum Order {
+pub(crate) enum Order {
     /// A device or vCPU has news.
     News(News),
     /// A client's command, with the descriptors that came with it.
@@ -38,7 +38,7 @@ enum Then {
 }
 
 /// The machine's owner.
-pub struct Owner {
+pub(crate) struct Owner {
     machine: Machine,
     events: Events,
     state: RunState,
@@ -47,18 +47,18 @@ pub struct Owner {
 
 impl Owner {
     /// Takes charge of a machine that stands at power-on.
-    pub fn new(machine: Machine, events: Events) -> Self {
+    pub(crate) fn new(machine: Machine, events: Events) -> Self {
         Self { machine, events, state: RunState::Prelaunch, variables_changed: false }
     }
 
     /// Lets it run.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.machine.resume();
         self.state = RunState::Running;
     }
 
     /// Does what it is told until the machine is off.
-    pub fn serve(&mut self, inbox: &Receiver<Order>) -> Result<()> {
+    pub(crate) fn serve(&mut self, inbox: &Receiver<Order>) -> Result<()> {
         loop {
             let order = if self.variables_changed {
                 match inbox.recv_timeout(VARIABLES_REST) {
@@ -102,6 +102,7 @@ impl Owner {
                 return Ok(Then::End);
             }
             News::VariablesChanged => self.variables_changed = true,
+            News::NetworkDown { id } => self.events.emit(&Event::NetworkDown { id }),
             News::StorageFull { drive } => {
                 self.machine.pause()?;
                 self.state = RunState::IoError;
@@ -159,6 +160,10 @@ impl Owner {
                 json!({})
             }
             Command::QueryBlock {} => serde_json::to_value(self.machine.drives())?,
+            Command::SetLink { name, up } => {
+                ensure!(self.machine.set_link(&name, up), "there is no network card named {name}");
+                json!({})
+            }
             Command::Insert { drive, format } => {
                 let file = fds.pop().context("send the open image with the command: the engine opens no path")?;
                 let image = Image { file: File::from(file), format, read_only: true };

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use machine::Screenshot;
 
 /// Writes `shot` to `file` in `format`: `png` or `ppm`.
-pub fn write(shot: &Screenshot, format: &str, file: File) -> Result<()> {
+pub(crate) fn write(shot: &Screenshot, format: &str, file: File) -> Result<()> {
     let rgb: Vec<u8> =
         shot.pixels.iter().flat_map(|pixel| [(pixel >> 16) as u8, (pixel >> 8) as u8, *pixel as u8]).collect();
     let mut out = BufWriter::new(file);

@@ -84,6 +84,7 @@ const PROCESS: &[i64] = &[
     libc::SYS_fsync,
     libc::SYS_fdatasync,
     libc::SYS_fallocate,
+    libc::SYS_fstatfs,
     // How an image's file system wants to be written to.
     libc::SYS_fstatfs,
     // Sockets that exist.
@@ -122,7 +123,7 @@ const PROCESS: &[i64] = &[
 const IO: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait, libc::SYS_sendmsg];
 
 /// Confines the process; called once, with all descriptors at hand and before another thread exists.
-pub fn enter() -> Result<()> {
+pub(crate) fn enter() -> Result<()> {
     rustix::thread::set_no_new_privs(true).context("privileges cannot be given up")?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none).context("core dumps cannot be turned off")?;
@@ -145,7 +146,7 @@ pub fn enter() -> Result<()> {
 }
 
 /// Confines the calling thread further.
-pub fn confine(kind: Threads) {
+pub(crate) fn confine(kind: Threads) {
     let calls: &[&[i64]] = match kind {
         Threads::Cpu | Threads::Timers => &[COMMON],
         Threads::Io => &[COMMON, IO],

@@ -15,7 +15,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAnci
 const FIRMWARE_BYTES: u64 = 16 << 20;
 
 /// Everything that the engine is started with.
-pub struct Received {
+pub(crate) struct Received {
     /// What the machine is built from.
     pub setup: Setup,
     /// Control clients come here.
@@ -43,7 +43,7 @@ impl Fds {
 }
 
 /// Waits for the start message on `socket`.
-pub fn receive(socket: impl AsFd) -> Result<Received> {
+pub(crate) fn receive(socket: impl AsFd) -> Result<Received> {
     let mut bytes = vec![0; START_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(START_FDS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -127,7 +127,7 @@ fn contents(file: File) -> Result<Vec<u8>> {
 }
 
 /// Answers the start message.
-pub fn answer(socket: impl AsFd, started: &Started) -> Result<()> {
+pub(crate) fn answer(socket: impl AsFd, started: &Started) -> Result<()> {
     let bytes = serde_json::to_vec(started)?;
     let parts = [IoSlice::new(&bytes)];
     rustix::net::sendmsg(socket, &parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?;

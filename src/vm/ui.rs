@@ -27,7 +27,7 @@ const IDLE_LOOK: Duration = Duration::from_millis(33);
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves consoles on `listener`, a listening `SOCK_SEQPACKET` socket, from threads of its own.
-pub fn serve(listener: OwnedFd, name: String, front: Front) -> std::io::Result<()> {
+pub(crate) fn serve(listener: OwnedFd, name: String, front: Front) -> std::io::Result<()> {
     let consoles = Arc::new(AtomicUsize::new(0));
     std::thread::Builder::new().name("ui".into()).spawn(move || {
         loop {
