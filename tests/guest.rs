@@ -100,10 +100,18 @@ impl Guest {
     /// Starts a machine that is there.
     #[track_caller]
     pub fn start_in(home: Home, name: &str) -> Self {
-        home.must(&["start", name, "--headless", "--debug-logs"]);
+        let output = home.dormerctl(&["start", name, "--headless", "--debug-logs"]);
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            panic!("dormerctl start {name}: {}: {said}{}", output.status, forbidden_calls());
+        }
         let entry = Library::at(home.path()).find(name).expect("the machine is in its library");
-        let running = entry.running().expect("the machine runs");
-        let connect = || running.control_within(ANSWER).expect("the engine answers");
+        let log = || std::fs::read_to_string(entry.logs().join("engine.log")).unwrap_or_default();
+        let running = entry.running().unwrap_or_else(|error| panic!("{error}: {}{}", log(), forbidden_calls()));
+        let connect = || {
+            let client = running.control_within(ANSWER);
+            client.unwrap_or_else(|error| panic!("{error}: {}{}", log(), forbidden_calls()))
+        };
         let (control, events) = (connect(), connect());
         let began = Instant::now();
         let (name, serial) = (name.to_owned(), String::new());
@@ -147,11 +155,9 @@ impl Guest {
             if let Some(lines) = guest.text() {
                 return lines.iter().any(|line| line.contains(text)).then_some(());
             }
-            let (path, picture) = guest.snap("wait");
-            let changed = last.as_ref() != Some(&picture);
-            let found = changed && picture.shows(text);
+            let (_, picture) = guest.glance()?;
+            let found = last.as_ref() != Some(&picture) && picture.shows(text);
             last = Some(picture);
-            let _ = std::fs::remove_file(path);
             found.then_some(())
         });
         self.screenshot(text);
@@ -163,7 +169,7 @@ impl Guest {
         let expression = Regex::new(expression).expect("a regular expression");
         let (mut last, mut read) = (None, None);
         let text = self.wait(&format!("“{expression}” to be read"), limit, Duration::from_secs(3), |guest| {
-            let (path, picture) = guest.snap("wait");
+            let (path, picture) = guest.glance()?;
             // A cursor may blink, a clock may go on.
             let still = last.as_ref().is_some_and(|last| picture.difference(last) < 1000);
             let news = read.as_ref().is_none_or(|read| picture.difference(read) >= 1000);
@@ -174,7 +180,6 @@ impl Guest {
                 None
             };
             last = Some(picture);
-            let _ = std::fs::remove_file(path);
             text.filter(|text| expression.is_match(text))
         });
         self.screenshot(expression.as_str());
@@ -285,6 +290,14 @@ impl Guest {
         (path, picture)
     }
 
+    /// What the screen shows now, if it is on.
+    fn glance(&mut self) -> Option<(PathBuf, Picture)> {
+        let path = self.home.path().join("glance.png");
+        self.try_snap(&path).ok()?;
+        let picture = Picture::open(&path).unwrap_or_else(|error| panic!("{}: a bad picture: {error}", self.name));
+        Some((path, picture))
+    }
+
     fn try_snap(&mut self, path: &Path) -> anyhow::Result<()> {
         let file = std::fs::File::create(path)?;
         self.control.execute_with(&Order::Screendump { format: None }, &[file.as_fd()])?;
@@ -335,6 +348,7 @@ impl Guest {
         if let Ok(Some(lines)) = self.control.text().map(|text| text.lines) {
             println!("  {}: the screen says\n{}", self.name, lines.join("\n").trim_end());
         }
+        print!("{}", forbidden_calls());
         for name in ["engine.log", "serial.log", "firmware.log", "net0.log"] {
             let text = self.log(name);
             let _ = std::fs::write(folder.join(format!("failed-{name}")), &text);
@@ -343,6 +357,13 @@ impl Guest {
             println!("  {}: {name} ends with\n{}", self.name, last.join("\n"));
         }
     }
+}
+
+/// What the kernel says about processes that made a system call they must not make: each by its number.
+fn forbidden_calls() -> String {
+    let Ok(output) = Command::new("dmesg").output() else { return String::new() };
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter(|line| line.contains("type=1326")).map(|line| format!("  {line}\n")).collect()
 }
 
 impl Drop for Guest {
