@@ -116,9 +116,7 @@ impl Guest {
         let began = Instant::now();
         let (name, serial) = (name.to_owned(), String::new());
         println!("  {name}: started");
-        Self {
-            home, entry, name, running, control, events, began, pictures: 0, serial, serial_next: 0, serial_seen: 0,
-        }
+        Self { home, entry, name, running, control, events, began, pictures: 0, serial, serial_next: 0, serial_seen: 0 }
     }
 
     /// For people who read the output of tests.
@@ -324,7 +322,7 @@ impl Guest {
         self.wait_serial("Password: $", Duration::from_secs(60));
         self.send_serial("dormer\n");
         self.wait_serial("# $", Duration::from_secs(60));
-        self.send_serial("stty -echo; PS1=; PS2=; echo ready-$((6*7))\n");
+        self.send_serial("stty -echo; export TERM=dumb; PS1=; PS2=; bind \"set enable-bracketed-paste off\"; echo ready-$((6*7))\n");
         self.wait_serial("ready-42", Duration::from_secs(30));
     }
 

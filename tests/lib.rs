@@ -4,6 +4,8 @@
 //! ([`picture`]), and a server for guests to load from ([`server`]). How they are run is told by xtask's `test`.
 
 pub mod guest;
+pub mod installed;
+pub mod installer;
 pub mod media;
 pub mod picture;
 pub mod server;

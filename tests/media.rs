@@ -41,8 +41,7 @@ pub const INSTALLER_TEXT: Built = Built {
 };
 
 /// Debian 13's installer, graphical.
-pub const INSTALLER_GRAPHICAL: Built =
-    Built { name: "debian-installer-gtk", arguments: &["gtk"], ..INSTALLER_TEXT };
+pub const INSTALLER_GRAPHICAL: Built = Built { name: "debian-installer-gtk", arguments: &["gtk"], ..INSTALLER_TEXT };
 
 /// An installed Debian 13.
 pub const DEBIAN_DISK: Built = Built {
@@ -59,28 +58,15 @@ pub const LIVE_DESKTOP: Built =
     Built { name: "live-desktop", suffix: "iso", script: "live-desktop.sh", with: &[], ..DEBIAN_DISK };
 
 /// iPXE for UEFI.
-pub const IPXE_UEFI: Built = Built {
-    name: "ipxe-uefi",
-    suffix: "iso",
-    script: "ipxe-uefi.sh",
-    arguments: &[],
-    with: &[],
-    packages: &["ipxe"],
-};
+pub const IPXE_UEFI: Built =
+    Built { name: "ipxe-uefi", suffix: "iso", script: "ipxe-uefi.sh", arguments: &[], with: &[], packages: &["ipxe"] };
 
 /// A folder for PYTHONPATH with QEMU's QMP client in it.
-pub const QMP_CLIENT: Built = Built {
-    name: "qmp-client",
-    suffix: "python",
-    script: "qmp-client.sh",
-    arguments: &[],
-    with: &[],
-    packages: &[],
-};
+pub const QMP_CLIENT: Built =
+    Built { name: "qmp-client", suffix: "python", script: "qmp-client.sh", arguments: &[], with: &[], packages: &[] };
 
 /// Everything that is built.
-pub const ALL: [Built; 6] =
-    [INSTALLER_TEXT, INSTALLER_GRAPHICAL, DEBIAN_DISK, LIVE_DESKTOP, IPXE_UEFI, QMP_CLIENT];
+pub const ALL: [Built; 6] = [INSTALLER_TEXT, INSTALLER_GRAPHICAL, DEBIAN_DISK, LIVE_DESKTOP, IPXE_UEFI, QMP_CLIENT];
 
 impl Built {
     /// Its path, when it is built.

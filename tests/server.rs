@@ -20,10 +20,8 @@ impl Server {
     /// Serves `file` as `/file`, and keeps what is sent (PUT) to any path.
     pub fn start(file: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port to serve on");
-        let server = Self {
-            port: listener.local_addr().expect("a bound socket has an address").port(),
-            sent: Arc::default(),
-        };
+        let server =
+            Self { port: listener.local_addr().expect("a bound socket has an address").port(), sent: Arc::default() };
         let (sent, file) = (Arc::clone(&server.sent), Arc::new(file));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {

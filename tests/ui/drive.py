@@ -165,6 +165,8 @@ class App:
         frame = self.find("frame", "Little machine")
         close = (node for node in self.below(frame) if node.get_name() == "Close" and node.get_role_name().endswith("button"))
         next(node for node in close if node.get_state_set().contains(self.atspi.StateType.SHOWING)).do_action(0)
+        search = ["xdotool", "search", "--onlyvisible", "--name", "^Little machine$"]
+        until("closed console", 10, lambda: not subprocess.run(search, capture_output=True).stdout)
 
     def picture(self, name):
         time.sleep(0.8)  # for animations

@@ -1,0 +1,207 @@
+//! What an installed Debian must do on our board, whatever its firmware and its disk's controller: start, be reached, load a file,
+//! turn itself off. And its kernel must have nothing to complain about that it has not on QEMU's Q35.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use api::control::Event;
+use regex::Regex;
+
+use crate::guest::{Guest, Home};
+use crate::server::{Server, noise};
+
+/// A way to run it.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// Its name, for pictures.
+    pub name: &'static str,
+    /// `bios` or `uefi`.
+    pub firmware: &'static str,
+    /// On virtio-blk, else on AHCI.
+    pub virtio: bool,
+    /// Virtual processors.
+    pub cpus: u32,
+}
+
+/// From power on to the login.
+const BOOT: Duration = Duration::from_secs(400);
+const SHORT: Duration = Duration::from_secs(60);
+/// What is loaded over the network.
+const FILE: usize = 8 << 20;
+
+/// Runs all of it. `disk` is a qcow2 image, which is copied.
+pub fn runs(variant: Variant, disk: &Path) {
+    let Variant { name, firmware, virtio, cpus } = variant;
+    let home = Home::new();
+    let copy = home.path().join("disk.qcow2");
+    std::fs::copy(disk, &copy).expect("room for a copy of the disk");
+    let (cpus_word, copy) = (cpus.to_string(), copy.to_str().expect("a path of plain characters"));
+    let mut arguments = vec!["create", name, "--disk", copy, "--firmware", firmware, "--cpus", &cpus_word];
+    arguments.extend(["--memory", "1024", "--profile", "linux"]);
+    if virtio {
+        // A disk whose system is known gets the bus that this system has a driver for.
+        arguments.extend(["--os", "debian11"]);
+    }
+    home.must(&arguments);
+    let file = noise(FILE, 13);
+    let sum = checksum(&file);
+    let server = Server::start(file);
+
+    let mut guest = Guest::start_in(home, name);
+    guest.log_in(BOOT);
+    guest.wait_screen("Debian GNU/Linux 13 dormer tty1", SHORT);
+
+    let root = guest.shell("findmnt -no SOURCE /", SHORT);
+    assert_eq!(root, if virtio { "/dev/vda3" } else { "/dev/sda3" });
+    assert_eq!(guest.shell("nproc", SHORT), cpus.to_string());
+    let uefi = guest.shell("test -d /sys/firmware/efi && echo uefi || echo bios", SHORT);
+    assert_eq!(uefi, firmware);
+
+    let wait = "for i in $(seq 100); do ip -4 -br addr show eth0 | grep -q 10.0.2.15/24 && break; sleep 0.3; done";
+    let address = guest.shell(&format!("{wait}; ip -4 -br addr show eth0"), SHORT);
+    assert!(address.contains("10.0.2.15/24"), "no address by DHCP: {address}");
+    let loaded = guest.shell(&format!("curl -s {} | sha256sum", server.url("file")), SHORT * 2);
+    assert_eq!(loaded.split(' ').next(), Some(sum.as_str()), "the file that came is not the one that was sent");
+
+    guest.shell(&format!("dmesg --raw | curl -s -T - {}", server.url("kernel-log")), SHORT);
+    let log = server.sent("kernel-log").expect("the kernel log was sent");
+    let folder = crate::output().join(name);
+    std::fs::write(folder.join("kernel.log"), &log).expect("a file for the kernel log");
+
+    // The keyboard, and a login on the screen.
+    guest.type_text("root\n");
+    std::thread::sleep(Duration::from_secs(2));
+    guest.type_text("dormer\n");
+    guest.wait_screen("root@dormer:~#", SHORT);
+
+    guest.verb("power-button", &[]);
+    guest.wait_event("POWERDOWN", SHORT, |event| matches!(event, Event::Powerdown {}));
+    guest.wait_event("the guest turning itself off", SHORT * 3, |event| {
+        matches!(event, Event::Shutdown { guest: true, .. })
+    });
+    guest.wait_end(SHORT);
+    assert!(guest.log("serial.log").contains("reboot: Power down"), "the guest did not come to its end");
+    complains_no_more_than_under_qemu(variant, disk, &log, &server);
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    use std::io::Write;
+    let mut command =
+        Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum");
+    command.stdin.take().expect("its input is ours").write_all(bytes).expect("it reads");
+    let output = command.wait_with_output().expect("it ends");
+    String::from_utf8_lossy(&output.stdout).split(' ').next().expect("a line of it").to_owned()
+}
+
+/// Messages of the kernel that say something is wrong with hardware or firmware, without what differs from start to start.
+fn complaints(log: &str) -> BTreeSet<String> {
+    let words = r"(?i)error|warn|fail|bug\b|invalid|unable|cannot|can't|conflict|unexpected|timed? ?out|not responding|unstable|spurious|mismatch|broken|disabl|lost|skew";
+    let words = Regex::new(words).expect("a regular expression");
+    let topics = r"(?i)acpi|pci|\bata|scsi|\bsd\b|\bsr\b|ahci|virtio|\bvd[a-z]|blk|block|i/o|clock|tsc|hpet|timer|rtc|irq|apic|interrupt|nmi|msi|i8042|dmi|e820|efi|mtrr|smp|cpu";
+    let topics = Regex::new(topics).expect("a regular expression");
+    let line = Regex::new(r"^<(\d+)>\[ *\d+\.\d+\] (.*)$").expect("a regular expression");
+    let changing = Regex::new(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+").expect("a regular expression");
+    let mut found = BTreeSet::new();
+    for text in log.lines() {
+        let Some(parts) = line.captures(text) else { continue };
+        // Priorities of warnings and worse (syslog(2)), or words that say so.
+        let serious = parts[1].parse::<u32>().is_ok_and(|priority| priority & 7 <= 4);
+        if serious && topics.is_match(&parts[2]) || words.is_match(&parts[2]) && topics.is_match(&parts[2]) {
+            found.insert(changing.replace_all(&parts[2], "#").into_owned());
+        }
+    }
+    found
+}
+
+/// Compares with the same disk on QEMU's Q35, on this host's KVM.
+fn complains_no_more_than_under_qemu(variant: Variant, disk: &Path, ours: &str, server: &Server) {
+    let theirs = qemu_log(variant, disk, server);
+    assert!(theirs.lines().count() > 100, "QEMU's log is no kernel log: {theirs}");
+    std::fs::write(crate::output().join(variant.name).join("kernel-qemu.log"), &theirs).expect("a file for it");
+    let (ours, theirs) = (complaints(ours), complaints(&theirs));
+    println!("  {}: {} complaints of the kernel, {} under QEMU", variant.name, ours.len(), theirs.len());
+    let more: Vec<_> = ours.difference(&theirs).map(String::as_str).collect();
+    assert!(more.is_empty(), "the kernel complains about what it does not under QEMU:\n{}", more.join("\n"));
+}
+
+/// The kernel's log on QEMU's Q35 with the same devices.
+fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
+    let folder = tempfile::tempdir().expect("a folder for QEMU");
+    let serial = folder.path().join("serial");
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args(["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "1024", "-nodefaults", "-display", "none"]);
+    command.args(["-smp", &variant.cpus.to_string(), "-snapshot", "-no-reboot"]);
+    command.arg("-drive").arg(format!("file={},format=qcow2,if=none,id=disk0", disk.display()));
+    command.args(["-device", if variant.virtio { "virtio-blk-pci,drive=disk0" } else { "ide-hd,drive=disk0" }]);
+    command.args(["-device", "virtio-vga", "-nic", "user,model=virtio-net-pci", "-device", "virtio-rng-pci"]);
+    command.args(["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]);
+    if variant.firmware == "uefi" {
+        let uefi = library::firmware::uefi(None).expect("OVMF is installed");
+        let variables = folder.path().join("variables");
+        std::fs::copy(&uefi.template, &variables).expect("room for firmware variables");
+        command.arg("-drive").arg(format!("if=pflash,format=raw,readonly=on,file={}", uefi.code.display()));
+        command.arg("-drive").arg(format!("if=pflash,format=raw,file={}", variables.display()));
+    }
+    let socket = folder.path().join("socket");
+    let port = format!("socket,id=serial0,server=on,wait=off,path={},logfile={}", socket.display(), serial.display());
+    command.args(["-chardev", &port, "-serial", "chardev:serial0"]);
+    let mut qemu = Qemu(command.spawn().expect("QEMU starts"));
+    let wait = |what: &str, limit: Duration| {
+        let end = Instant::now() + limit;
+        loop {
+            let text = std::fs::read(&serial).unwrap_or_default();
+            if String::from_utf8_lossy(&text).contains(what) {
+                return;
+            }
+            assert!(Instant::now() < end, "under QEMU, no “{what}” within {} s", limit.as_secs());
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    };
+    wait("dormer login: ", BOOT);
+    let mut port = std::os::unix::net::UnixStream::connect(&socket).expect("QEMU's serial port");
+    let mut send =
+        |text: &str| std::io::Write::write_all(&mut port, text.as_bytes()).expect("QEMU's serial port takes text");
+    send("root\n");
+    wait("Password: ", SHORT);
+    send("dormer\n");
+    wait("# ", SHORT);
+    let load = format!("until curl -s -m 5 {} | head -c 1 | grep -q .; do sleep 0.5; done", server.url("file"));
+    send(&format!("{load}; dmesg --raw | curl -s -T - {}; echo sent-$((6*7))\n", server.url("qemu-log")));
+    wait("sent-42", SHORT * 2);
+    let log = server.sent("qemu-log");
+    let _ = qemu.0.kill();
+    log.expect("the kernel log was sent")
+}
+
+/// Ended when dropped.
+struct Qemu(std::process::Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_told_from_news() {
+        let log = "<6>[    0.1] ACPI: Core revision 20240827\n<4>[    0.2] ACPI BIOS Error (bug): at 0xdeadbeef 12\n\
+            <6>[    1.0] tsc: Fast TSC calibration failed\n<3>[   12.9] ata1: softreset failed (device not ready)\n<3>[ 1.0] bluetooth: error\n";
+        let found: Vec<_> = complaints(log).into_iter().collect();
+        assert_eq!(
+            found,
+            [
+                "ACPI BIOS Error (bug): at # #",
+                "ata#: softreset failed (device not ready)",
+                "tsc: Fast TSC calibration failed"
+            ]
+        );
+    }
+}
