@@ -235,6 +235,21 @@ impl Guest {
         self.note("end");
     }
 
+    /// Where other clients reach its engine.
+    pub fn control_path(&self) -> PathBuf {
+        self.running.control_path()
+    }
+
+    /// A connection as a console has it.
+    pub fn console(&self) -> std::os::fd::OwnedFd {
+        self.running.ui().expect("the engine takes consoles")
+    }
+
+    /// Ends its engine as a crash would.
+    pub fn kill(&self) {
+        self.running.kill().expect("the engine runs");
+    }
+
     /// The screen's lines in a text mode.
     pub fn text(&mut self) -> Option<Vec<String>> {
         self.control.text().expect("the engine answers").lines
@@ -322,7 +337,9 @@ impl Guest {
         self.wait_serial("Password: $", Duration::from_secs(60));
         self.send_serial("dormer\n");
         self.wait_serial("# $", Duration::from_secs(60));
-        self.send_serial("stty -echo; export TERM=dumb; PS1=; PS2=; bind \"set enable-bracketed-paste off\"; echo ready-$((6*7))\n");
+        self.send_serial(
+            "dmesg -n 1; stty -echo; export TERM=dumb; PS1=; PS2=; bind \"set enable-bracketed-paste off\"; echo ready-$((6*7))\n",
+        );
         self.wait_serial("ready-42", Duration::from_secs(30));
     }
 

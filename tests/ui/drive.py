@@ -68,7 +68,7 @@ def outside(arguments):
             environment.pop("WAYLAND_DISPLAY", None)
             # Icons of the source tree, as if installed.
             environment["XDG_DATA_DIRS"] = f"{ROOT}/data:" + os.environ.get("XDG_DATA_DIRS", "/usr/local/share:/usr/share")
-            return subprocess.call(["dbus-run-session", "--", sys.executable, __file__, *sys.argv[1:]], env=environment)
+            return subprocess.call(["dbus-run-session", "--", sys.executable, *sys.argv], env=environment)
     finally:
         server.terminate()
         server.wait(10)
@@ -197,7 +197,7 @@ class App:
         until("end of dormer", 10, lambda: self.process.poll() is not None)
 
 
-def inside(arguments):
+def inside(arguments, walk):
     app = App(arguments.out)
     try:
         walk(app, arguments)
@@ -330,18 +330,18 @@ def walk(app, arguments):
     app.picture("deleted")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(walk, about):
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--iso", required=True, help="an installer or live system")
     parser.add_argument("--out", default=str(ROOT / "target/ui"), help="where pictures go")
     parser.add_argument("--screen", default="1400x1000x24", help="the X server's screen")
     arguments = parser.parse_args()
     arguments.iso = str(pathlib.Path(arguments.iso).resolve())
     if os.environ.get("DORMER_UI_INSIDE"):
-        inside(arguments)
+        inside(arguments, walk)
         return 0
     return outside(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(walk, __doc__))
