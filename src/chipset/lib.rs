@@ -14,6 +14,7 @@ mod power;
 mod ps2;
 mod rtc;
 mod sink;
+mod tco;
 mod uart;
 
 pub use debugcon::Debugcon;

@@ -1,12 +1,13 @@
 //! ACPI power management registers of the ICH9.
 //!
 //! Follows the ACPI Specification 6.5, §4.8 (PM1 event, PM1 control, PM timer, GPE0) with the ICH9's layout (datasheet 316972, §13.8): 128
-//! ports from PMBASE on. The machine is in ACPI mode from the start: there is no system management mode that would hand it over.
+//! ports from PMBASE on, the last 32 of them the watchdog's ([`crate::tco`]). The machine is in ACPI mode from the start: there is no system management mode that would hand it over.
 
 use device::{Clock, Device, IrqLine, PortIo, RestoreError, Size, State, Timed, Timer, VmTime};
 use serde::{Deserialize, Serialize};
 
 use crate::power::{PowerControl, PowerRequest};
+use crate::tco::{TCO_OFFSET, Tco, TcoState};
 
 /// Ports of the block.
 pub const PM_PORTS: u16 = 128;
@@ -42,6 +43,7 @@ pub struct Pm {
     halves_seen: u64,
     clock: Clock,
     overflow: Timer,
+    tco: Tco,
     sci: IrqLine,
     power: Box<dyn PowerControl>,
 }
@@ -56,6 +58,7 @@ pub struct PmState {
     gpe_enable: u64,
     smi_enable: u32,
     halves_seen: u64,
+    tco: TcoState,
 }
 
 #[derive(Clone, Copy)]
@@ -86,8 +89,8 @@ fn decode(offset: u16) -> (Register, u32) {
 }
 
 impl Pm {
-    /// Registers at power-on. `overflow` reports to this device, under any number.
-    pub fn new(clock: Clock, overflow: Timer, sci: IrqLine, power: Box<dyn PowerControl>) -> Self {
+    /// Registers at power-on. `overflow` and `watchdog` report to this device, under two numbers.
+    pub fn new(clock: Clock, overflow: Timer, watchdog: Timer, sci: IrqLine, power: Box<dyn PowerControl>) -> Self {
         Self {
             status: 0,
             enable: 0,
@@ -96,6 +99,7 @@ impl Pm {
             gpe_enable: 0,
             smi_enable: SMI_EN_APMC,
             halves_seen: 0,
+            tco: Tco::new(clock.clone(), watchdog),
             clock,
             overflow,
             sci,
@@ -186,12 +190,19 @@ impl Pm {
 impl PortIo for Pm {
     fn read(&mut self, offset: u16, size: Size) -> u32 {
         (0..size.bytes() as u16).fold(0, |value, byte| {
+            if let Some(at) = offset.saturating_add(byte).checked_sub(TCO_OFFSET) {
+                return value | u32::from(self.tco.read_byte(at)) << (8 * byte);
+            }
             let (register, shift) = decode(offset.saturating_add(byte));
             value | ((self.register(register) >> shift) as u32 & 0xff) << (8 * byte)
         })
     }
 
     fn write(&mut self, offset: u16, size: Size, value: u32) {
+        if let Some(at) = offset.checked_sub(TCO_OFFSET) {
+            self.tco.write(at, size, value);
+            return;
+        }
         // Byte by byte, but a register that a wide access covers is written once.
         let mut byte = 0;
         while u64::from(byte) < size.bytes() {
@@ -213,6 +224,10 @@ impl PortIo for Pm {
 
 impl Timed for Pm {
     fn expired(&mut self, _: u32, _: VmTime) {
+        // Both look at the clock themselves.
+        if self.tco.expired() {
+            self.power.request(PowerRequest::Reset);
+        }
         self.notice_overflow();
         self.update();
     }
@@ -227,6 +242,7 @@ impl Device for Pm {
         self.gpe_enable = 0;
         self.smi_enable = SMI_EN_APMC;
         self.halves_seen = self.ticks() >> (TIMER_BITS - 1);
+        self.tco.reset();
         self.update();
     }
 }
@@ -236,7 +252,7 @@ impl State for Pm {
     type Saved = PmState;
 
     fn save(&self) -> PmState {
-        let Self { status, enable, control, gpe_status, gpe_enable, smi_enable, halves_seen, .. } = self;
+        let Self { status, enable, control, gpe_status, gpe_enable, smi_enable, halves_seen, tco, .. } = self;
         let Self { clock: _, overflow: _, sci: _, power: _, .. } = self;
         PmState {
             status: *status,
@@ -246,11 +262,12 @@ impl State for Pm {
             gpe_enable: *gpe_enable,
             smi_enable: *smi_enable,
             halves_seen: *halves_seen,
+            tco: tco.save(),
         }
     }
 
     fn restore(&mut self, saved: PmState) -> Result<(), RestoreError> {
-        let PmState { status, enable, control, gpe_status, gpe_enable, smi_enable, halves_seen } = saved;
+        let PmState { status, enable, control, gpe_status, gpe_enable, smi_enable, halves_seen, tco } = saved;
         self.status = status & STATUS_BITS;
         self.enable = enable & ENABLE_BITS;
         self.control = control & SLEEP_TYPE | SCI_ENABLE;
@@ -259,6 +276,7 @@ impl State for Pm {
         self.smi_enable = smi_enable | SMI_EN_APMC;
         // A count from the future would keep the timer silent for ever.
         self.halves_seen = halves_seen.min(self.ticks() >> (TIMER_BITS - 1));
+        self.tco.restore(tco);
         self.update();
         Ok(())
     }
@@ -283,7 +301,8 @@ mod tests {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
         let power = move |what| log.lock().unwrap().push(what);
-        let pm = Pm::new(bench.clock.clone(), bench.timers.timer(0), bench.line.share(), Box::new(power));
+        let (overflow, watchdog) = (bench.timers.timer(0), bench.timers.timer(1));
+        let pm = Pm::new(bench.clock.clone(), overflow, watchdog, bench.line.share(), Box::new(power));
         Fixture { bench, pm, asked }
     }
 
@@ -340,6 +359,8 @@ mod tests {
         check_state(&mut fixture().pm, |pm| {
             pm.write(2, Size::Word, 0x21);
             pm.press_power_button();
+            pm.write(TCO_OFFSET + 0x12, Size::Word, 9);
+            pm.write(TCO_OFFSET, Size::Word, 1);
         });
     }
 }

@@ -219,7 +219,7 @@ impl Board {
         self.plug(Devfn::new(0, 0), mch);
 
         let (clock, sci) = (self.clock.clone(), self.isa_line(9));
-        let pm = self.keep_timed(|timer| Pm::new(clock, timer(0), sci, Box::new(power)));
+        let pm = self.keep_timed(|timer| Pm::new(clock, timer(0), timer(1), sci, Box::new(power)));
         let rcba = self.keep(RootComplexRegisters::default());
         let decoder = Decoder { ports: Arc::clone(&ports), mmio, pm: Arc::clone(&pm), rcba, at: (None, None) };
         let apic = std::array::from_fn(|pirq| self.vm.line(16 + pirq as u32));
