@@ -59,8 +59,8 @@ pub fn runs(variant: Variant, disk: &Path) {
     let uefi = guest.shell("test -d /sys/firmware/efi && echo uefi || echo bios", SHORT);
     assert_eq!(uefi, firmware);
 
-    let wait = "for i in $(seq 100); do ip -4 -br addr show eth0 | grep -q 10.0.2.15/24 && break; sleep 0.3; done";
-    let address = guest.shell(&format!("{wait}; ip -4 -br addr show eth0"), SHORT);
+    let wait = "for i in $(seq 100); do ip -4 -br -color=never addr show eth0 | grep -q 10.0.2.15/24 && break; sleep 0.3; done";
+    let address = guest.shell(&format!("{wait}; ip -4 -br -color=never addr show eth0"), SHORT);
     assert!(address.contains("10.0.2.15/24"), "no address by DHCP: {address}");
     let loaded = guest.shell(&format!("curl -s {} | sha256sum", server.url("file")), SHORT * 2);
     assert_eq!(loaded.split(' ').next(), Some(sum.as_str()), "the file that came is not the one that was sent");

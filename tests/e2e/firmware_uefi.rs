@@ -1,0 +1,40 @@
+//! OVMF on our board: its shell, and media that are programs of their own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dormer_tests::guest::Guest;
+use dormer_tests::{media, medium_or_skip};
+
+const LIMIT: Duration = Duration::from_secs(240);
+
+fn cd(name: &str, path: &Path) -> Guest {
+    let path = path.to_str().expect("a path of plain characters");
+    let arguments = ["--iso", path, "--firmware", "uefi", "--disk", "none", "--memory", "512", "--cpus", "1"];
+    Guest::start(name, &[&arguments[..], &["--profile", "linux"]].concat())
+}
+
+/// Nothing to start from: OVMF opens its shell, which takes keys.
+#[test]
+fn ovmf_opens_its_shell() {
+    let arguments = ["--firmware", "uefi", "--disk", "none", "--memory", "512", "--cpus", "1"];
+    let mut guest = Guest::start("uefi-shell", &arguments);
+    guest.wait_screen("UEFI Interactive Shell", LIMIT);
+    guest.keys(&["esc"]);
+    std::thread::sleep(Duration::from_secs(3));
+    guest.type_text("echo dormer dormer dormer\n");
+    guest.wait_screen("dormer dormer dormer", LIMIT);
+}
+
+#[test]
+fn memtest_starts_on_uefi() {
+    let mut guest = cd("uefi-memtest", &medium_or_skip!(media::memtest()));
+    guest.wait_screen("<F2> to disable SMP, <Enter> to start testing", LIMIT);
+}
+
+#[test]
+fn ipxe_finds_the_card_on_uefi() {
+    let mut guest = cd("uefi-ipxe", &medium_or_skip!(media::IPXE_UEFI.path()));
+    guest.wait_screen("Open Source Network Boot Firmware", LIMIT);
+    guest.wait_screen("net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2", LIMIT);
+}
