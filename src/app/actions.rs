@@ -12,11 +12,7 @@ pub(crate) fn plain(map: &impl IsA<gio::ActionMap>, name: &str, run: impl Fn() +
 }
 
 /// An action with a string.
-pub(crate) fn with_text(
-    map: &impl IsA<gio::ActionMap>,
-    name: &str,
-    run: impl Fn(&str) + 'static,
-) -> gio::SimpleAction {
+pub(crate) fn with_text(map: &impl IsA<gio::ActionMap>, name: &str, run: impl Fn(&str) + 'static) -> gio::SimpleAction {
     let action = gio::SimpleAction::new(name, Some(glib::VariantTy::STRING));
     action.connect_activate(move |_, text| {
         if let Some(text) = text.and_then(glib::Variant::str) {

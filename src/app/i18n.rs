@@ -23,9 +23,9 @@ pub(crate) fn gettext_f(sentence: &str, names: &[(&str, &str)]) -> String {
     // From left to right, so that a brace in a value is never taken for a name.
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
-        let known = after.split_once('}').and_then(|(key, behind)| {
-            names.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value, behind))
-        });
+        let known = after
+            .split_once('}')
+            .and_then(|(key, behind)| names.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value, behind)));
         match known {
             Some((value, behind)) => {
                 text.push_str(value);

@@ -84,7 +84,9 @@ pub(crate) fn question(order: &Order, name: &str) -> String {
 
 /// What is lost when a machine stops without its system's consent.
 pub(crate) fn loss() -> String {
-    gettext("What is not saved in it will be lost. To let its system end by itself, turn it off from within or press its power button.")
+    gettext(
+        "What is not saved in it will be lost. To let its system end by itself, turn it off from within or press its power button.",
+    )
 }
 
 /// The button under [`question`].

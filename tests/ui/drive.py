@@ -39,7 +39,7 @@ def until(what, seconds, probe):
 def outside(arguments):
     """Makes the session and runs this script within it."""
     reader, writer = os.pipe()
-    screen = ["Xvfb", "-displayfd", str(writer), "-screen", "0", arguments.screen, "-nolisten", "tcp"]
+    screen = ["Xvfb", "-displayfd", str(writer), "-screen", "0", arguments.screen, "-nolisten", "tcp", "-noreset"]
     server = subprocess.Popen(screen, pass_fds=[writer], stderr=subprocess.DEVNULL)
     os.close(writer)
     try:

@@ -6,4 +6,5 @@ pub(crate) mod console;
 pub(crate) mod machine_list;
 pub(crate) mod machine_page;
 pub(crate) mod new_machine;
+pub(crate) mod shortcuts;
 pub(crate) mod window;

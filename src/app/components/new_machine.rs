@@ -390,9 +390,7 @@ impl NewMachineDialog {
         }
         self.creating = true;
         self.problem = None;
-        sender.spawn_oneshot_command(move || {
-            Found::Created(machines::create(&new).map_err(|error| error.to_string()))
-        });
+        sender.spawn_oneshot_command(move || Found::Created(machines::create(&new).map_err(|error| error.to_string())));
     }
 
     fn can_create(&self) -> bool {

@@ -17,7 +17,7 @@ use super::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
-use super::{about, ask};
+use super::{about, ask, shortcuts};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::{actions, words};
@@ -97,6 +97,8 @@ pub(crate) enum WindowMsg {
     Close,
     /// About Dormer.
     About,
+    /// The keyboard shortcuts.
+    Shortcuts,
 }
 
 /// What commands find out.
@@ -302,6 +304,7 @@ impl Component for Window {
                 }
             }
             WindowMsg::About => about::present(root),
+            WindowMsg::Shortcuts => shortcuts::present(root),
         }
         self.update_view(widgets, sender);
     }
@@ -356,6 +359,7 @@ impl Window {
         };
         actions::plain(root, "new", say(|| WindowMsg::New(None)));
         actions::plain(root, "about", say(|| WindowMsg::About));
+        actions::plain(root, "shortcuts", say(|| WindowMsg::Shortcuts));
         actions::plain(root, "close", say(|| WindowMsg::Close));
         actions::plain(root, "quit", || relm4::main_application().quit());
         actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
@@ -376,6 +380,7 @@ impl Window {
             ("win.new", "<Ctrl>n"),
             ("win.open", "<Ctrl>Return"),
             ("win.delete", "<Ctrl>Delete"),
+            ("win.shortcuts", "<Ctrl>question"),
             ("win.close", "<Ctrl>w"),
             ("win.quit", "<Ctrl>q"),
             // Of consoles. All other keys are the guest's.
@@ -385,9 +390,8 @@ impl Window {
             application.set_accels_for_action(action, &[keys]);
         }
 
-        let of_machine = |name: &str, needs: Needs, message: fn() -> WindowMsg| {
-            (actions::plain(root, name, say(message)), needs)
-        };
+        let of_machine =
+            |name: &str, needs: Needs, message: fn() -> WindowMsg| (actions::plain(root, name, say(message)), needs);
         vec![
             of_machine("open", Needs::Machine, || WindowMsg::Open(None)),
             of_machine("pause", Needs::Running, || WindowMsg::AskSelected(Order::Pause)),
@@ -484,19 +488,13 @@ impl Window {
         }
     }
 
-    fn open_dialog(
-        &mut self,
-        image: Option<PathBuf>,
-        sender: &ComponentSender<Self>,
-        root: &adw::ApplicationWindow,
-    ) {
+    fn open_dialog(&mut self, image: Option<PathBuf>, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
         root.present();
         let dialog = self.dialog.get_or_insert_with(|| {
-            let dialog =
-                NewMachineDialog::builder().launch(()).forward(sender.input_sender(), |output| match output {
-                    NewMachineOutput::Created(uuid) => WindowMsg::Created(uuid),
-                    NewMachineOutput::Closed => WindowMsg::DialogClosed,
-                });
+            let dialog = NewMachineDialog::builder().launch(()).forward(sender.input_sender(), |output| match output {
+                NewMachineOutput::Created(uuid) => WindowMsg::Created(uuid),
+                NewMachineOutput::Closed => WindowMsg::DialogClosed,
+            });
             dialog.widget().present(Some(root));
             dialog
         });
@@ -610,7 +608,9 @@ impl Window {
                 }
                 say(self, &words::sentence(&why));
             }
-            (Order::PowerButton, Ok(_)) => say(self, &gettext("The power button is pressed: the machine’s system decides what to do")),
+            (Order::PowerButton, Ok(_)) => {
+                say(self, &gettext("The power button is pressed: the machine’s system decides what to do"))
+            }
             (Order::InsertCd(_), Ok(_)) => say(self, &gettext("The CD is in")),
             (Order::EjectCd, Ok(_)) => say(self, &gettext("The CD is out")),
             (Order::Delete, Ok(_)) => {
@@ -676,7 +676,7 @@ fn primary_menu() -> gio::Menu {
     let menu = gio::Menu::new();
     actions::section(
         &menu,
-        &[(gettext("_Keyboard Shortcuts"), "win.show-help-overlay"), (gettext("_About Dormer"), "win.about")],
+        &[(gettext("_Keyboard Shortcuts"), "win.shortcuts"), (gettext("_About Dormer"), "win.about")],
     );
     menu
 }
@@ -697,7 +697,9 @@ fn connect(uuid: Uuid, sender: &ComponentSender<Window>) {
 }
 
 fn watch(uuid: Uuid, sender: &ComponentSender<Window>) {
-    sender.spawn_command(move |found| machines::watch(uuid, |happening| found.send(Found::Happened(uuid, happening)).is_ok()));
+    sender.spawn_command(move |found| {
+        machines::watch(uuid, |happening| found.send(Found::Happened(uuid, happening)).is_ok())
+    });
 }
 
 fn look_again(sender: &ComponentSender<Window>) {
@@ -726,7 +728,8 @@ fn show_advice(state: &KvmState, root: &adw::ApplicationWindow) {
         Some((text, command)) => (text, Some(command)),
         None => (advice, None),
     };
-    let dialog = adw::AlertDialog::new(Some(&gettext("Machines Cannot Run")), Some(&format!("{} {text}", state.sentence())));
+    let dialog =
+        adw::AlertDialog::new(Some(&gettext("Machines Cannot Run")), Some(&format!("{} {text}", state.sentence())));
     dialog.add_response("close", &gettext("_Close"));
     if let Some(command) = command {
         let label = gtk::Label::builder().label(command).selectable(true).wrap(true).css_classes(["monospace"]).build();

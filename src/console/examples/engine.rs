@@ -81,13 +81,9 @@ impl Engine {
         let mut bytes = vec![0; START_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(START_FDS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::net::recvmsg(
-            &socket,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut ancillary,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-        .expect("a machine");
+        let received =
+            rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+                .expect("a machine");
         let mut descriptors: Vec<Option<OwnedFd>> = ancillary
             .drain()
             .filter_map(|message| match message {
@@ -371,7 +367,8 @@ impl Client {
             let mut ancillary = RecvAncillaryBuffer::new(&mut space);
             let mut bytes = [0; 1];
             let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC | RecvFlags::PEEK;
-            match rustix::net::recvmsg(self.lines.get_ref(), &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags) {
+            match rustix::net::recvmsg(self.lines.get_ref(), &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags)
+            {
                 Ok(message) if message.bytes == 0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
                 Err(rustix::io::Errno::AGAIN) => return Ok(None),

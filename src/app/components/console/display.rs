@@ -408,9 +408,10 @@ impl Display {
         if size.0 < 64 || size.1 < 64 || self.imp().told.replace(size) == size {
             return;
         }
-        let monitor = self.native().and_then(|native| native.surface()).and_then(|surface| {
-            gtk::prelude::WidgetExt::display(self).monitor_at_surface(&surface)
-        });
+        let monitor = self
+            .native()
+            .and_then(|native| native.surface())
+            .and_then(|surface| gtk::prelude::WidgetExt::display(self).monitor_at_surface(&surface));
         let millimetres = monitor.map_or((0, 0), |monitor| {
             let geometry = monitor.geometry();
             let part = |length: i32, of: i32, mm: i32| (length * mm.max(0)).checked_div(of).unwrap_or(0).max(0) as u32;
@@ -435,12 +436,8 @@ fn texture(frame: Frame, last: Option<&gdk::Texture>) -> gdk::Texture {
         .set_bytes(Some(&glib::Bytes::from_owned(frame)));
     let same_size = last.filter(|last| last.width() == width && last.height() == height);
     if let Some(last) = same_size {
-        let rect = gtk::cairo::RectangleInt::new(
-            damage.x as i32,
-            damage.y as i32,
-            damage.width as i32,
-            damage.height as i32,
-        );
+        let rect =
+            gtk::cairo::RectangleInt::new(damage.x as i32, damage.y as i32, damage.width as i32, damage.height as i32);
         let region = gtk::cairo::Region::create_rectangle(&rect);
         builder.set_update_texture(Some(last)).set_update_region(Some(&region)).build()
     } else {

@@ -48,11 +48,9 @@ pub(super) fn menu() -> gio::Menu {
             ("Alt+F4", "alt+f4"),
         ]),
     );
-    menu.append_section(
-        None,
-        &section(&[("Super", "super"), ("F11", "f11"), ("Print", "print"), ("Pause", "pause")]),
-    );
-    let consoles: Vec<_> = (1..=7).map(|number| (format!("Ctrl+Alt+F{number}"), format!("ctrl+alt+f{number}"))).collect();
+    menu.append_section(None, &section(&[("Super", "super"), ("F11", "f11"), ("Print", "print"), ("Pause", "pause")]));
+    let consoles: Vec<_> =
+        (1..=7).map(|number| (format!("Ctrl+Alt+F{number}"), format!("ctrl+alt+f{number}"))).collect();
     let consoles: Vec<_> = consoles.iter().map(|(label, keys)| (label.as_str(), keys.as_str())).collect();
     menu.append_submenu(Some(&gettext("Linux Consoles")), &section(&consoles));
     menu

@@ -120,7 +120,7 @@ impl Component for ConsoleWindow {
     view! {
         #[root]
         adw::ApplicationWindow {
-            set_default_size: (1024, 768),
+            set_default_size: (1024, 814),
             set_size_request: (360, 294),
             set_icon_name: Some(crate::config::APP_ID),
             #[watch]
@@ -230,7 +230,6 @@ impl Component for ConsoleWindow {
                                 gtk::Button {
                                     set_label: &gettext("Resume"),
                                     add_css_class: "pill",
-                                    add_css_class: "suggested-action",
                                     connect_clicked => ConsoleMsg::Ask(Order::Resume),
                                 },
                             },
@@ -296,20 +295,12 @@ impl Component for ConsoleWindow {
         let display = Display::default();
         let spinner = adw::SpinnerPaintable::new(Some(&display));
         let actions = Actions::new(&root, &display, &sender);
-        let model = Self {
-            summary,
-            phase: Phase::Starting,
-            fullscreen: false,
-            captured: false,
-            picture: false,
-            actions,
-        };
+        let model =
+            Self { summary, phase: Phase::Starting, fullscreen: false, captured: false, picture: false, actions };
         let widgets = view_output!();
         Self::listen(&root, &widgets, &display, &sender);
         model.set_actions();
         relm4::main_application().add_window(&root);
-        // The guest gets Ctrl+? as all other keys.
-        root.remove_action("show-help-overlay");
         root.present();
         ComponentParts { model, widgets }
     }
@@ -347,7 +338,10 @@ impl Component for ConsoleWindow {
                 self.fullscreen = fullscreen;
                 widgets.toolbars.set_reveal_top_bars(!fullscreen);
                 if fullscreen {
-                    toast(&widgets.toasts, &gettext("Press F11 or move the pointer to the top edge to leave full screen"));
+                    toast(
+                        &widgets.toasts,
+                        &gettext("Press F11 or move the pointer to the top edge to leave full screen"),
+                    );
                 }
             }
             ConsoleMsg::Ask(order) => self.ask(order, &sender, root),
@@ -431,7 +425,12 @@ impl Actions {
 
 impl ConsoleWindow {
     /// What widgets tell the component.
-    fn listen(root: &adw::ApplicationWindow, widgets: &ConsoleWindowWidgets, display: &Display, sender: &ComponentSender<Self>) {
+    fn listen(
+        root: &adw::ApplicationWindow,
+        widgets: &ConsoleWindowWidgets,
+        display: &Display,
+        sender: &ComponentSender<Self>,
+    ) {
         let input = sender.input_sender().clone();
         display.connect_closure(
             "ended",
@@ -465,7 +464,8 @@ impl ConsoleWindow {
         };
         let window = root.downgrade();
         motion.connect_motion(move |_, _, y| {
-            let (Some(toolbars), Some(header), Some(root)) = (toolbars.upgrade(), header.upgrade(), window.upgrade()) else {
+            let (Some(toolbars), Some(header), Some(root)) = (toolbars.upgrade(), header.upgrade(), window.upgrade())
+            else {
                 return;
             };
             if !root.is_fullscreen() {
@@ -500,7 +500,8 @@ impl ConsoleWindow {
             (display.downgrade(), widgets.toolbars.downgrade(), widgets.menu_button.downgrade());
         let window = root.downgrade();
         actions::plain(root, "release-input", move || {
-            let (Some(display), Some(toolbars), Some(menu)) = (weak.upgrade(), toolbars.upgrade(), menu.upgrade()) else {
+            let (Some(display), Some(toolbars), Some(menu)) = (weak.upgrade(), toolbars.upgrade(), menu.upgrade())
+            else {
                 return;
             };
             let captured = display.is_captured();
@@ -535,7 +536,11 @@ impl ConsoleWindow {
                 tell(sender, ConsoleOutput::Connect);
             }
             Order::Reset | Order::PowerOff => {
-                ask::before(root, (&words::question(&order, self.summary.name()), &words::loss(), &words::verb(&order)), pass);
+                ask::before(
+                    root,
+                    (&words::question(&order, self.summary.name()), &words::loss(), &words::verb(&order)),
+                    pass,
+                );
             }
             _ => pass(),
         }
@@ -543,7 +548,9 @@ impl ConsoleWindow {
 
     fn subtitle(&self) -> String {
         match self.phase {
-            Phase::Live if matches!(self.summary.state, State::Live(api::control::RunState::Running, _)) => String::new(),
+            Phase::Live if matches!(self.summary.state, State::Live(api::control::RunState::Running, _)) => {
+                String::new()
+            }
             Phase::Live => words::state(self.summary.state),
             Phase::Starting => gettext("Starting"),
             Phase::Ended(Ending::Disconnected(_)) => gettext("Disconnected"),
@@ -621,14 +628,19 @@ fn grow(window: &adw::ApplicationWindow, display: &Display, picture: (u32, u32))
     let scale = surface.scale();
     let wanted = |pixels: u32| (f64::from(pixels) / scale).ceil() as i32;
     let most = gtk::prelude::WidgetExt::display(window).monitor_at_surface(&surface).map(|monitor| monitor.geometry());
-    let limit = |length: i32, all: Option<i32>| all.map_or(length, |all| length.min((f64::from(all) * MONITOR_PART) as i32));
+    let limit =
+        |length: i32, all: Option<i32>| all.map_or(length, |all| length.min((f64::from(all) * MONITOR_PART) as i32));
     let missing = (wanted(picture.0) - display.width(), wanted(picture.1) - display.height());
     if missing.0 <= 0 && missing.1 <= 0 {
         return;
     }
-    let width = limit(window.width() + missing.0.max(0), most.map(|area| area.width()));
-    let height = limit(window.height() + missing.1.max(0), most.map(|area| area.height()));
-    window.set_default_size(width.max(window.width()), height.max(window.height()));
+    // The default size is the present one, with what decorations need.
+    let (width, height) = window.default_size();
+    let more = |length: i32, missing: i32, all: Option<i32>| limit(length + missing.max(0), all).max(length);
+    window.set_default_size(
+        more(width, missing.0, most.map(|area| area.width())),
+        more(height, missing.1, most.map(|area| area.height())),
+    );
 }
 
 /// Asks the desktop to leave its own shortcuts to the guest; it may refuse.
@@ -653,10 +665,7 @@ fn pick_cd(root: &adw::ApplicationWindow, sender: &ComponentSender<ConsoleWindow
 
 fn menu() -> gio::Menu {
     let menu = gio::Menu::new();
-    actions::section(
-        &menu,
-        &[(gettext("_Insert CD…"), "win.insert-cd"), (gettext("_Eject CD"), "win.eject-cd")],
-    );
+    actions::section(&menu, &[(gettext("_Insert CD…"), "win.insert-cd"), (gettext("_Eject CD"), "win.eject-cd")]);
     actions::section(&menu, &[(gettext("Keep Desktop _Shortcuts for the Machine"), "win.grab-keyboard")]);
     actions::section(
         &menu,
