@@ -97,9 +97,10 @@ impl Vga {
         self.vram.memory()
     }
 
-    /// The screen that the person has; the guest finds it in the EDID when it looks next.
+    /// The screen that the person has; the guest finds it in the EDID when it looks next. The EDID's width is one that DISPI can
+    /// show, a multiple of 8: firmware takes lines to be as wide as it says.
     pub fn set_display_size(&mut self, size: DisplaySize) {
-        (self.size, self.edid) = (size, edid(size));
+        (self.size, self.edid) = (size, edid(DisplaySize { width: size.width & !7, ..size }));
     }
 
     /// Shows the adapter's picture, or leaves the output to another device on the same function.
