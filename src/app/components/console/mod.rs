@@ -1,10 +1,12 @@
 //! A running machine's window: its screen, keyboard and pointer.
 
 mod display;
+mod ending;
 mod geometry;
 mod keyboard;
 mod pointer;
 mod send_keys;
 mod window;
 
-pub(crate) use window::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
+pub(crate) use ending::Ending;
+pub(crate) use window::{ConsoleMsg, ConsoleOutput, ConsoleWindow};

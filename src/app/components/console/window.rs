@@ -9,6 +9,7 @@ use library::State;
 use relm4::prelude::*;
 
 use super::display::Display;
+use super::ending::Ending;
 use super::send_keys;
 use crate::actions;
 use crate::components::ask;
@@ -41,21 +42,6 @@ enum Phase {
     Live,
     /// Why there is no screen any more.
     Ended(Ending),
-}
-
-/// Why a machine's screen is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The guest turned it off.
-    GuestOff,
-    /// The person turned it off.
-    TurnedOff,
-    /// Its engine is gone without a word.
-    Died,
-    /// It did not start, and why.
-    NotStarted(String),
-    /// The connection is over, and why; the machine may run.
-    Disconnected(String),
 }
 
 /// What the console is told.
@@ -252,11 +238,11 @@ impl Component for ConsoleWindow {
                         },
                         add_named[Some("ended")] = &adw::StatusPage {
                             #[watch]
-                            set_icon_name: Some(model.ending_icon()),
+                            set_icon_name: Some(&model.ending(|ending| ending.icon().into())),
                             #[watch]
-                            set_title: &model.ending_title(),
+                            set_title: &model.ending(|ending| ending.title(model.summary.name())),
                             #[watch]
-                            set_description: Some(&glib::markup_escape_text(&model.ending_text())),
+                            set_description: Some(&glib::markup_escape_text(&model.ending(|ending| ending.text(model.summary.name())))),
 
                             gtk::Box {
                                 set_orientation: gtk::Orientation::Vertical,
@@ -266,7 +252,7 @@ impl Component for ConsoleWindow {
                                 #[name = "again"]
                                 gtk::Button {
                                     #[watch]
-                                    set_label: &model.again_label(),
+                                    set_label: &model.ending(Ending::again),
                                     add_css_class: "pill",
                                     add_css_class: "suggested-action",
                                     set_action_name: Some("win.start-again"),
@@ -566,43 +552,10 @@ impl ConsoleWindow {
         if self.fullscreen { gettext("Leave Full Screen (F11)") } else { gettext("Full Screen (F11)") }
     }
 
-    fn again_label(&self) -> String {
+    /// Something about the ending, if it has come.
+    fn ending(&self, say: impl Fn(&Ending) -> String) -> String {
         match &self.phase {
-            Phase::Ended(Ending::Disconnected(_)) => gettext("Connect Again"),
-            Phase::Ended(Ending::NotStarted(_)) => gettext("Try Again"),
-            _ => gettext("Start Again"),
-        }
-    }
-
-    fn ending_icon(&self) -> &'static str {
-        match &self.phase {
-            Phase::Ended(Ending::GuestOff | Ending::TurnedOff) => "system-shutdown-symbolic",
-            _ => "dialog-warning-symbolic",
-        }
-    }
-
-    fn ending_title(&self) -> String {
-        match &self.phase {
-            Phase::Ended(Ending::GuestOff | Ending::TurnedOff) => gettext("The Machine Is Off"),
-            Phase::Ended(Ending::Died) => gettext("The Machine Has Stopped"),
-            Phase::Ended(Ending::NotStarted(_)) => {
-                gettext_f("“{name}” Does Not Start", &[("name", self.summary.name())])
-            }
-            Phase::Ended(Ending::Disconnected(_)) => gettext("Disconnected"),
-            Phase::Starting | Phase::Live => String::new(),
-        }
-    }
-
-    fn ending_text(&self) -> String {
-        let name = [("name", self.summary.name())];
-        match &self.phase {
-            Phase::Ended(Ending::GuestOff) => gettext_f("“{name}” turned itself off.", &name),
-            Phase::Ended(Ending::TurnedOff) => gettext_f("You turned “{name}” off.", &name),
-            Phase::Ended(Ending::Died) => gettext_f(
-                "The engine that ran “{name}” ended unexpectedly. What the machine had written to its disks is still there.",
-                &name,
-            ),
-            Phase::Ended(Ending::NotStarted(why) | Ending::Disconnected(why)) => words::sentence(why),
+            Phase::Ended(ending) => say(ending),
             Phase::Starting | Phase::Live => String::new(),
         }
     }

@@ -1,5 +1,10 @@
 //! The main window: the machines on this computer and a page for each. It also knows all consoles, and passes on what people ask.
 
+mod advice;
+mod background;
+mod commands;
+mod orders;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,19 +18,19 @@ use library::kvm::KvmState;
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use super::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
+use self::background::{look_again, monitors, watch};
+use self::commands::Needs;
+use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
-use super::{about, ask, shortcuts};
+use super::{about, shortcuts};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Happening, Machines, Order, Summary};
-use crate::{actions, words};
+use crate::words;
 
 /// How often the picture of a running machine is renewed on its page.
 const PICTURES: Duration = Duration::from_secs(3);
-/// When to look again after a machine that is starting or ending.
-const LOOK_AGAIN: Duration = Duration::from_millis(700);
 
 /// The main window.
 pub(crate) struct Window {
@@ -48,16 +53,6 @@ pub(crate) struct Window {
     _monitors: Vec<gio::FileMonitor>,
     /// The main loop calls for pictures.
     pictures: Option<glib::SourceId>,
-}
-
-/// What must be so for an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Needs {
-    Machine,
-    Stopped,
-    Live,
-    Running,
-    Paused,
 }
 
 /// What the window is told.
@@ -164,7 +159,7 @@ impl Component for Window {
                             pack_end = &gtk::MenuButton {
                                 set_icon_name: "open-menu-symbolic",
                                 set_tooltip_text: Some(&gettext("Main Menu")),
-                                set_menu_model: Some(&primary_menu()),
+                                set_menu_model: Some(&commands::primary_menu()),
                                 set_primary: true,
                             },
                         },
@@ -209,7 +204,7 @@ impl Component for Window {
                                     pack_end = &gtk::MenuButton {
                                         set_icon_name: "open-menu-symbolic",
                                         set_tooltip_text: Some(&gettext("Main Menu")),
-                                        set_menu_model: Some(&primary_menu()),
+                                        set_menu_model: Some(&commands::primary_menu()),
                                         set_primary: true,
                                     },
                                 },
@@ -242,7 +237,7 @@ impl Component for Window {
             turning_off: HashSet::new(),
             listing: false,
             stale: false,
-            actions: Self::add_actions(&root, &sender),
+            actions: commands::add(&root, &sender),
             _monitors: monitors(&sender),
             pictures: None,
         };
@@ -292,7 +287,7 @@ impl Component for Window {
                     sender.spawn_oneshot_command(move || Found::Picture(uuid, machines::picture(uuid)));
                 }
             }
-            WindowMsg::KvmAdvice => show_advice(&self.kvm, root),
+            WindowMsg::KvmAdvice => advice::present(&self.kvm, root),
             WindowMsg::ShowLog(uuid) => self.show_log(uuid, root),
             WindowMsg::Present => root.present(),
             WindowMsg::Close => {
@@ -352,58 +347,6 @@ impl Component for Window {
 }
 
 impl Window {
-    fn add_actions(root: &adw::ApplicationWindow, sender: &ComponentSender<Self>) -> Vec<(gio::SimpleAction, Needs)> {
-        let say = |message: fn() -> WindowMsg| {
-            let sender = sender.clone();
-            move || sender.input(message())
-        };
-        actions::plain(root, "new", say(|| WindowMsg::New(None)));
-        actions::plain(root, "about", say(|| WindowMsg::About));
-        actions::plain(root, "shortcuts", say(|| WindowMsg::Shortcuts));
-        actions::plain(root, "close", say(|| WindowMsg::Close));
-        actions::plain(root, "quit", || relm4::main_application().quit());
-        actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
-
-        let application = relm4::main_application();
-        actions::plain(&application, "show-window", say(|| WindowMsg::Present));
-        actions::plain(&application, "quit", || relm4::main_application().quit());
-        let new = sender.clone();
-        actions::with_text(&application, "new-from-file", move |path| new.input(WindowMsg::New(Some(path.into()))));
-        // By name, for D-Bus.
-        let open = sender.clone();
-        actions::with_text(&application, "open", move |uuid| {
-            if let Ok(uuid) = Uuid::parse_str(uuid) {
-                open.input(WindowMsg::Open(Some(uuid)));
-            }
-        });
-        for (action, keys) in [
-            ("win.new", "<Ctrl>n"),
-            ("win.open", "<Ctrl>Return"),
-            ("win.delete", "<Ctrl>Delete"),
-            ("win.shortcuts", "<Ctrl>question"),
-            ("win.close", "<Ctrl>w"),
-            ("win.quit", "<Ctrl>q"),
-            // Of consoles. All other keys are the guest's.
-            ("win.fullscreen", "F11"),
-            ("win.release-input", "<Ctrl><Alt>g"),
-        ] {
-            application.set_accels_for_action(action, &[keys]);
-        }
-
-        let of_machine =
-            |name: &str, needs: Needs, message: fn() -> WindowMsg| (actions::plain(root, name, say(message)), needs);
-        vec![
-            of_machine("open", Needs::Machine, || WindowMsg::Open(None)),
-            of_machine("pause", Needs::Running, || WindowMsg::AskSelected(Order::Pause)),
-            of_machine("resume", Needs::Paused, || WindowMsg::AskSelected(Order::Resume)),
-            of_machine("reset", Needs::Live, || WindowMsg::AskSelected(Order::Reset)),
-            of_machine("power-button", Needs::Running, || WindowMsg::AskSelected(Order::PowerButton)),
-            of_machine("power-off", Needs::Live, || WindowMsg::AskSelected(Order::PowerOff)),
-            of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
-            of_machine("delete", Needs::Stopped, || WindowMsg::AskSelected(Order::Delete)),
-        ]
-    }
-
     fn summary(&self, uuid: Uuid) -> Option<&Summary> {
         self.machines.all.iter().find(|machine| machine.uuid() == uuid)
     }
@@ -449,13 +392,7 @@ impl Window {
     fn show_selected(&mut self, sender: &ComponentSender<Self>) {
         let summary = self.selected.and_then(|uuid| self.summary(uuid)).cloned();
         for (action, needs) in &self.actions {
-            action.set_enabled(summary.as_ref().is_some_and(|summary| match needs {
-                Needs::Machine => true,
-                Needs::Stopped => !summary.is_live(),
-                Needs::Live => summary.is_live(),
-                Needs::Running => summary.is_live() && !summary.is_paused(),
-                Needs::Paused => summary.is_paused(),
-            }));
+            action.set_enabled(summary.as_ref().is_some_and(|summary| needs.met(summary)));
         }
         let live = summary.as_ref().is_some_and(Summary::is_live);
         match (live, self.pictures.is_some()) {
@@ -503,164 +440,6 @@ impl Window {
         }
     }
 
-    /// Shows a running machine's console, or starts the machine.
-    fn open(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) {
-        let Some(summary) = self.summary(uuid).cloned() else { return };
-        if !summary.is_live() {
-            sender.input(WindowMsg::Do(uuid, Order::Start));
-        } else if let Some(console) = self.consoles.get(&uuid) {
-            tell(console, ConsoleMsg::Present);
-        } else {
-            self.add_console(summary, sender);
-            connect(uuid, sender);
-        }
-    }
-
-    fn add_console(&mut self, summary: Summary, sender: &ComponentSender<Self>) {
-        let uuid = summary.uuid();
-        let console =
-            ConsoleWindow::builder().launch(summary).forward(sender.input_sender(), move |output| match output {
-                ConsoleOutput::Order(order) => WindowMsg::Do(uuid, order),
-                ConsoleOutput::Connect => WindowMsg::Open(Some(uuid)),
-                ConsoleOutput::ShowLog => WindowMsg::ShowLog(Some(uuid)),
-                ConsoleOutput::Picture(picture) => WindowMsg::Picture(uuid, picture),
-                ConsoleOutput::Closed => WindowMsg::ConsoleClosed(uuid),
-            });
-        self.consoles.insert(uuid, console);
-    }
-
-    fn close_console(&mut self, uuid: Uuid, root: &adw::ApplicationWindow, widgets: &WindowWidgets) {
-        let Some(console) = self.consoles.remove(&uuid) else { return };
-        console.widget().destroy();
-        let live = self.summary(uuid).filter(|summary| summary.is_live() && self.watched.contains_key(&uuid));
-        if let Some(summary) = live {
-            let text = gettext_f("“{name}” keeps running", &[("name", summary.name())]);
-            if root.is_visible() {
-                toast(&widgets.toasts, &text);
-            } else {
-                let notification = gio::Notification::new(&text);
-                notification.set_body(Some(&gettext("Open Dormer to see it again.")));
-                notification.set_default_action("app.show-window");
-                relm4::main_application().send_notification(Some(&uuid.to_string()), &notification);
-            }
-        }
-        if self.consoles.is_empty() && !root.is_visible() {
-            relm4::main_application().quit();
-        }
-    }
-
-    /// Passes an order on, after a question when something may be lost.
-    fn ask(&self, order: Order, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
-        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
-        let (uuid, question) = (summary.uuid(), words::question(&order, summary.name()));
-        let body = match order {
-            Order::Delete => gettext("Its disks are deleted with it, for good. Images elsewhere stay."),
-            Order::Reset | Order::PowerOff => words::loss(),
-            _ => return sender.input(WindowMsg::Do(uuid, order)),
-        };
-        let (sender, verb) = (sender.clone(), words::verb(&order));
-        ask::before(root, (&question, &body, &verb), move || sender.input(WindowMsg::Do(uuid, order)));
-    }
-
-    fn carry_out(&mut self, uuid: Uuid, order: Order, sender: &ComponentSender<Self>) {
-        if order == Order::PowerOff {
-            self.turning_off.insert(uuid);
-        }
-        if order == Order::Start
-            && let Some(console) = self.consoles.get(&uuid)
-        {
-            tell(console, ConsoleMsg::Starting);
-        }
-        sender.spawn_oneshot_command(move || {
-            let result = machines::carry_out(uuid, &order).map_err(|error| error.to_string());
-            Found::Done(uuid, order, result)
-        });
-    }
-
-    fn done(
-        &mut self,
-        uuid: Uuid,
-        order: &Order,
-        result: Result<Vec<String>, String>,
-        sender: &ComponentSender<Self>,
-        widgets: &WindowWidgets,
-    ) {
-        let say = |window: &Self, text: &str| match window.consoles.get(&uuid) {
-            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
-            None => toast(&widgets.toasts, text),
-        };
-        match (order, result) {
-            (Order::Start, Ok(notes)) => {
-                self.watched.insert(uuid, None);
-                watch(uuid, sender);
-                self.console_for(uuid, sender);
-                connect(uuid, sender);
-                notes.iter().for_each(|note| say(self, note));
-            }
-            (Order::Start, Err(why)) => {
-                if let Some(console) = self.console_for(uuid, sender) {
-                    tell(console, ConsoleMsg::End(Ending::NotStarted(why)));
-                }
-            }
-            (order, Err(why)) => {
-                if *order == Order::PowerOff {
-                    self.turning_off.remove(&uuid);
-                }
-                say(self, &words::sentence(&why));
-            }
-            (Order::PowerButton, Ok(_)) => {
-                say(self, &gettext("The power button is pressed: the machine’s system decides what to do"))
-            }
-            (Order::InsertCd(_), Ok(_)) => say(self, &gettext("The CD is in")),
-            (Order::EjectCd, Ok(_)) => say(self, &gettext("The CD is out")),
-            (Order::Delete, Ok(_)) => {
-                if let Some(console) = self.consoles.remove(&uuid) {
-                    console.widget().destroy();
-                }
-                toast(&widgets.toasts, &gettext("The machine is deleted"));
-            }
-            (_, Ok(_)) => {}
-        }
-        self.refresh(sender);
-    }
-
-    /// The machine's console; a new one if there is none. A machine that was just made is not in the list yet: its file is read.
-    fn console_for(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) -> Option<&Controller<ConsoleWindow>> {
-        if !self.consoles.contains_key(&uuid) {
-            let known = self.summary(uuid).cloned();
-            let read = || Some(Summary { entry: machines::find(uuid).ok()?, state: State::Stopped });
-            self.add_console(known.or_else(read)?, sender);
-        }
-        self.consoles.get(&uuid)
-    }
-
-    fn happened(&mut self, uuid: Uuid, happening: Happening, sender: &ComponentSender<Self>) {
-        let console = self.consoles.get(&uuid);
-        match happening {
-            Happening::Changed => {}
-            Happening::ShutDown { guest } => {
-                let ending = if guest { Ending::GuestOff } else { Ending::TurnedOff };
-                self.watched.insert(uuid, Some(ending));
-            }
-            Happening::DiskFailed(why) => {
-                let text = gettext_f("A disk failed: {why}", &[("why", &why)]);
-                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
-            }
-            Happening::NetworkDown => {
-                let text = gettext("The machine’s network is gone; it comes back at its next start");
-                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
-            }
-            Happening::Gone => {
-                let wanted = self.turning_off.remove(&uuid);
-                let said = self.watched.remove(&uuid).flatten();
-                let ending = said.unwrap_or(if wanted { Ending::TurnedOff } else { Ending::Died });
-                console.inspect(|console| tell(console, ConsoleMsg::End(ending)));
-                look_again(sender);
-            }
-        }
-        self.refresh(sender);
-    }
-
     fn show_log(&self, uuid: Option<Uuid>, root: &adw::ApplicationWindow) {
         let Some(summary) = uuid.or(self.selected).and_then(|uuid| self.summary(uuid)) else { return };
         let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(summary.entry.logs().join("engine.log"))));
@@ -672,15 +451,6 @@ impl Window {
     }
 }
 
-fn primary_menu() -> gio::Menu {
-    let menu = gio::Menu::new();
-    actions::section(
-        &menu,
-        &[(gettext("_Keyboard Shortcuts"), "win.shortcuts"), (gettext("_About Dormer"), "win.about")],
-    );
-    menu
-}
-
 /// Tells a child something. While the app ends, children go before their parent; then nobody needs to know.
 fn tell<C: Component>(child: &Controller<C>, message: C::Input) {
     drop(child.sender().send(message));
@@ -688,60 +458,4 @@ fn tell<C: Component>(child: &Controller<C>, message: C::Input) {
 
 fn toast(toasts: &adw::ToastOverlay, text: &str) {
     toasts.add_toast(adw::Toast::new(&glib::markup_escape_text(text)));
-}
-
-fn connect(uuid: Uuid, sender: &ComponentSender<Window>) {
-    sender.spawn_oneshot_command(move || {
-        Found::Console(uuid, machines::open_console(uuid).map(Box::new).map_err(|error| error.to_string()))
-    });
-}
-
-fn watch(uuid: Uuid, sender: &ComponentSender<Window>) {
-    sender.spawn_command(move |found| {
-        machines::watch(uuid, |happening| found.send(Found::Happened(uuid, happening)).is_ok())
-    });
-}
-
-fn look_again(sender: &ComponentSender<Window>) {
-    let input = sender.input_sender().clone();
-    glib::timeout_add_local_once(LOOK_AGAIN, move || input.emit(WindowMsg::Refresh));
-}
-
-/// Refreshes when machines come and go, or are started by somebody else.
-fn monitors(sender: &ComponentSender<Window>) -> Vec<gio::FileMonitor> {
-    let monitor = |path: PathBuf| {
-        let monitor = gio::File::for_path(&path)
-            .monitor_directory(gio::FileMonitorFlags::WATCH_MOVES, None::<&gio::Cancellable>)
-            .inspect_err(|error| tracing::warn!("changes in {} are not seen: {error}", path.display()))
-            .ok()?;
-        let input = sender.input_sender().clone();
-        monitor.connect_changed(move |_, _, _, _| input.emit(WindowMsg::Refresh));
-        Some(monitor)
-    };
-    machines::folders().into_iter().filter_map(monitor).collect()
-}
-
-/// What to do about KVM, with the command to copy if there is one.
-fn show_advice(state: &KvmState, root: &adw::ApplicationWindow) {
-    let Some(advice) = state.advice() else { return };
-    let (text, command) = match advice.split_once('\n') {
-        Some((text, command)) => (text, Some(command)),
-        None => (advice, None),
-    };
-    let dialog =
-        adw::AlertDialog::new(Some(&gettext("Machines Cannot Run")), Some(&format!("{} {text}", state.sentence())));
-    dialog.add_response("close", &gettext("_Close"));
-    if let Some(command) = command {
-        let label = gtk::Label::builder().label(command).selectable(true).wrap(true).css_classes(["monospace"]).build();
-        dialog.set_extra_child(Some(&label));
-        dialog.add_response("copy", &gettext("Copy _Command"));
-        dialog.set_response_appearance("copy", adw::ResponseAppearance::Suggested);
-    }
-    dialog.set_close_response("close");
-    let window = root.clone();
-    dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
-        if let ("copy", Some(command)) = (response.as_str(), command) {
-            window.clipboard().set_text(command);
-        }
-    });
 }

@@ -1,0 +1,32 @@
+//! What to do when this computer cannot run machines.
+
+use adw::prelude::*;
+use gtk::gio;
+use library::kvm::KvmState;
+
+use crate::i18n::gettext;
+
+/// What to do about KVM, with the command to copy if there is one.
+pub(super) fn present(state: &KvmState, root: &adw::ApplicationWindow) {
+    let Some(advice) = state.advice() else { return };
+    let (text, command) = match advice.split_once('\n') {
+        Some((text, command)) => (text, Some(command)),
+        None => (advice, None),
+    };
+    let dialog =
+        adw::AlertDialog::new(Some(&gettext("Machines Cannot Run")), Some(&format!("{} {text}", state.sentence())));
+    dialog.add_response("close", &gettext("_Close"));
+    if let Some(command) = command {
+        let label = gtk::Label::builder().label(command).selectable(true).wrap(true).css_classes(["monospace"]).build();
+        dialog.set_extra_child(Some(&label));
+        dialog.add_response("copy", &gettext("Copy _Command"));
+        dialog.set_response_appearance("copy", adw::ResponseAppearance::Suggested);
+    }
+    dialog.set_close_response("close");
+    let window = root.clone();
+    dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
+        if let ("copy", Some(command)) = (response.as_str(), command) {
+            window.clipboard().set_text(command);
+        }
+    });
+}

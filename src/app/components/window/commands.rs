@@ -1,0 +1,97 @@
+//! The window's and the application's actions and keys, and the main menu.
+
+use gtk::gio;
+use gtk::prelude::*;
+use relm4::prelude::*;
+use uuid::Uuid;
+
+use super::{Window, WindowMsg};
+use crate::actions;
+use crate::i18n::gettext;
+use crate::machines::{Order, Summary};
+
+/// What must be so for an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Machine,
+    Stopped,
+    Live,
+    Running,
+    Paused,
+}
+
+impl Needs {
+    /// Is it so for this machine?
+    pub(super) fn met(self, summary: &Summary) -> bool {
+        match self {
+            Self::Machine => true,
+            Self::Stopped => !summary.is_live(),
+            Self::Live => summary.is_live(),
+            Self::Running => summary.is_live() && !summary.is_paused(),
+            Self::Paused => summary.is_paused(),
+        }
+    }
+}
+
+/// Adds all actions. What comes back are those of the selected machine.
+pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window>) -> Vec<(gio::SimpleAction, Needs)> {
+    let say = |message: fn() -> WindowMsg| {
+        let sender = sender.clone();
+        move || sender.input(message())
+    };
+    actions::plain(root, "new", say(|| WindowMsg::New(None)));
+    actions::plain(root, "about", say(|| WindowMsg::About));
+    actions::plain(root, "shortcuts", say(|| WindowMsg::Shortcuts));
+    actions::plain(root, "close", say(|| WindowMsg::Close));
+    actions::plain(root, "quit", || relm4::main_application().quit());
+    actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
+
+    let application = relm4::main_application();
+    actions::plain(&application, "show-window", say(|| WindowMsg::Present));
+    actions::plain(&application, "quit", || relm4::main_application().quit());
+    let new = sender.clone();
+    actions::with_text(&application, "new-from-file", move |path| new.input(WindowMsg::New(Some(path.into()))));
+    // By name, for D-Bus.
+    let open = sender.clone();
+    actions::with_text(&application, "open", move |uuid| {
+        if let Ok(uuid) = Uuid::parse_str(uuid) {
+            open.input(WindowMsg::Open(Some(uuid)));
+        }
+    });
+    for (action, keys) in [
+        ("win.new", "<Ctrl>n"),
+        ("win.open", "<Ctrl>Return"),
+        ("win.delete", "<Ctrl>Delete"),
+        ("win.shortcuts", "<Ctrl>question"),
+        ("win.close", "<Ctrl>w"),
+        ("win.quit", "<Ctrl>q"),
+        // Of consoles. All other keys are the guest's.
+        ("win.fullscreen", "F11"),
+        ("win.release-input", "<Ctrl><Alt>g"),
+    ] {
+        application.set_accels_for_action(action, &[keys]);
+    }
+
+    let of_machine =
+        |name: &str, needs: Needs, message: fn() -> WindowMsg| (actions::plain(root, name, say(message)), needs);
+    vec![
+        of_machine("open", Needs::Machine, || WindowMsg::Open(None)),
+        of_machine("pause", Needs::Running, || WindowMsg::AskSelected(Order::Pause)),
+        of_machine("resume", Needs::Paused, || WindowMsg::AskSelected(Order::Resume)),
+        of_machine("reset", Needs::Live, || WindowMsg::AskSelected(Order::Reset)),
+        of_machine("power-button", Needs::Running, || WindowMsg::AskSelected(Order::PowerButton)),
+        of_machine("power-off", Needs::Live, || WindowMsg::AskSelected(Order::PowerOff)),
+        of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
+        of_machine("delete", Needs::Stopped, || WindowMsg::AskSelected(Order::Delete)),
+    ]
+}
+
+/// The main menu.
+pub(super) fn primary_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    actions::section(
+        &menu,
+        &[(gettext("_Keyboard Shortcuts"), "win.shortcuts"), (gettext("_About Dormer"), "win.about")],
+    );
+    menu
+}

@@ -1,0 +1,175 @@
+//! What people ask of machines, and the consoles that show them.
+
+use adw::prelude::*;
+use gtk::gio;
+use library::State;
+use relm4::prelude::*;
+use uuid::Uuid;
+
+use super::background::{connect, look_again, watch};
+use super::{Found, Window, WindowMsg, WindowWidgets, tell, toast};
+use crate::components::ask;
+use crate::components::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
+use crate::i18n::{gettext, gettext_f};
+use crate::machines::{self, Happening, Order, Summary};
+use crate::words;
+
+impl Window {
+    /// Shows a running machine's console, or starts the machine.
+    pub(super) fn open(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) {
+        let Some(summary) = self.summary(uuid).cloned() else { return };
+        if !summary.is_live() {
+            sender.input(WindowMsg::Do(uuid, Order::Start));
+        } else if let Some(console) = self.consoles.get(&uuid) {
+            tell(console, ConsoleMsg::Present);
+        } else {
+            self.add_console(summary, sender);
+            connect(uuid, sender);
+        }
+    }
+
+    fn add_console(&mut self, summary: Summary, sender: &ComponentSender<Self>) {
+        let uuid = summary.uuid();
+        let console =
+            ConsoleWindow::builder().launch(summary).forward(sender.input_sender(), move |output| match output {
+                ConsoleOutput::Order(order) => WindowMsg::Do(uuid, order),
+                ConsoleOutput::Connect => WindowMsg::Open(Some(uuid)),
+                ConsoleOutput::ShowLog => WindowMsg::ShowLog(Some(uuid)),
+                ConsoleOutput::Picture(picture) => WindowMsg::Picture(uuid, picture),
+                ConsoleOutput::Closed => WindowMsg::ConsoleClosed(uuid),
+            });
+        self.consoles.insert(uuid, console);
+    }
+
+    pub(super) fn close_console(&mut self, uuid: Uuid, root: &adw::ApplicationWindow, widgets: &WindowWidgets) {
+        let Some(console) = self.consoles.remove(&uuid) else { return };
+        console.widget().destroy();
+        let live = self.summary(uuid).filter(|summary| summary.is_live() && self.watched.contains_key(&uuid));
+        if let Some(summary) = live {
+            let text = gettext_f("“{name}” keeps running", &[("name", summary.name())]);
+            if root.is_visible() {
+                toast(&widgets.toasts, &text);
+            } else {
+                let notification = gio::Notification::new(&text);
+                notification.set_body(Some(&gettext("Open Dormer to see it again.")));
+                notification.set_default_action("app.show-window");
+                relm4::main_application().send_notification(Some(&uuid.to_string()), &notification);
+            }
+        }
+        if self.consoles.is_empty() && !root.is_visible() {
+            relm4::main_application().quit();
+        }
+    }
+
+    /// Passes an order on, after a question when something may be lost.
+    pub(super) fn ask(&self, order: Order, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
+        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
+        let (uuid, question) = (summary.uuid(), words::question(&order, summary.name()));
+        let body = match order {
+            Order::Delete => gettext("Its disks are deleted with it, for good. Images elsewhere stay."),
+            Order::Reset | Order::PowerOff => words::loss(),
+            _ => return sender.input(WindowMsg::Do(uuid, order)),
+        };
+        let (sender, verb) = (sender.clone(), words::verb(&order));
+        ask::before(root, (&question, &body, &verb), move || sender.input(WindowMsg::Do(uuid, order)));
+    }
+
+    pub(super) fn carry_out(&mut self, uuid: Uuid, order: Order, sender: &ComponentSender<Self>) {
+        if order == Order::PowerOff {
+            self.turning_off.insert(uuid);
+        }
+        if order == Order::Start
+            && let Some(console) = self.consoles.get(&uuid)
+        {
+            tell(console, ConsoleMsg::Starting);
+        }
+        sender.spawn_oneshot_command(move || {
+            let result = machines::carry_out(uuid, &order).map_err(|error| error.to_string());
+            Found::Done(uuid, order, result)
+        });
+    }
+
+    pub(super) fn done(
+        &mut self,
+        uuid: Uuid,
+        order: &Order,
+        result: Result<Vec<String>, String>,
+        sender: &ComponentSender<Self>,
+        widgets: &WindowWidgets,
+    ) {
+        let say = |window: &Self, text: &str| match window.consoles.get(&uuid) {
+            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
+            None => toast(&widgets.toasts, text),
+        };
+        match (order, result) {
+            (Order::Start, Ok(notes)) => {
+                self.watched.insert(uuid, None);
+                watch(uuid, sender);
+                self.console_for(uuid, sender);
+                connect(uuid, sender);
+                notes.iter().for_each(|note| say(self, note));
+            }
+            (Order::Start, Err(why)) => {
+                if let Some(console) = self.console_for(uuid, sender) {
+                    tell(console, ConsoleMsg::End(Ending::NotStarted(why)));
+                }
+            }
+            (order, Err(why)) => {
+                if *order == Order::PowerOff {
+                    self.turning_off.remove(&uuid);
+                }
+                say(self, &words::sentence(&why));
+            }
+            (Order::PowerButton, Ok(_)) => {
+                say(self, &gettext("The power button is pressed: the machine’s system decides what to do"))
+            }
+            (Order::InsertCd(_), Ok(_)) => say(self, &gettext("The CD is in")),
+            (Order::EjectCd, Ok(_)) => say(self, &gettext("The CD is out")),
+            (Order::Delete, Ok(_)) => {
+                if let Some(console) = self.consoles.remove(&uuid) {
+                    console.widget().destroy();
+                }
+                toast(&widgets.toasts, &gettext("The machine is deleted"));
+            }
+            (_, Ok(_)) => {}
+        }
+        self.refresh(sender);
+    }
+
+    /// The machine's console; a new one if there is none. A machine that was just made is not in the list yet: its file is read.
+    fn console_for(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) -> Option<&Controller<ConsoleWindow>> {
+        if !self.consoles.contains_key(&uuid) {
+            let known = self.summary(uuid).cloned();
+            let read = || Some(Summary { entry: machines::find(uuid).ok()?, state: State::Stopped });
+            self.add_console(known.or_else(read)?, sender);
+        }
+        self.consoles.get(&uuid)
+    }
+
+    pub(super) fn happened(&mut self, uuid: Uuid, happening: Happening, sender: &ComponentSender<Self>) {
+        let console = self.consoles.get(&uuid);
+        match happening {
+            Happening::Changed => {}
+            Happening::ShutDown { guest } => {
+                let ending = if guest { Ending::GuestOff } else { Ending::TurnedOff };
+                self.watched.insert(uuid, Some(ending));
+            }
+            Happening::DiskFailed(why) => {
+                let text = gettext_f("A disk failed: {why}", &[("why", &why)]);
+                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
+            }
+            Happening::NetworkDown => {
+                let text = gettext("The machine’s network is gone; it comes back at its next start");
+                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
+            }
+            Happening::Gone => {
+                let wanted = self.turning_off.remove(&uuid);
+                let said = self.watched.remove(&uuid).flatten();
+                let ending = said.unwrap_or(if wanted { Ending::TurnedOff } else { Ending::Died });
+                console.inspect(|console| tell(console, ConsoleMsg::End(ending)));
+                look_again(sender);
+            }
+        }
+        self.refresh(sender);
+    }
+}
