@@ -149,9 +149,9 @@ impl Guest {
     #[track_caller]
     pub fn wait_screen(&mut self, text: &str, limit: Duration) {
         let mut last = None;
-        self.wait(&format!("“{text}” on the screen"), limit, Duration::from_secs(1), |guest| {
+        self.wait(&format!("{text:?} on the screen"), limit, Duration::from_secs(1), |guest| {
             if let Some(lines) = guest.text() {
-                return lines.iter().any(|line| line.contains(text)).then_some(());
+                return lines.join("\n").contains(text).then_some(());
             }
             let (_, picture) = guest.glance()?;
             let found = last.as_ref() != Some(&picture) && picture.shows(text);
@@ -346,7 +346,7 @@ impl Guest {
     /// Runs a command in the shell on the serial port; its output, when its status is 0.
     #[track_caller]
     pub fn shell(&mut self, command: &str, limit: Duration) -> String {
-        self.send_serial(&format!("echo output-$((1)); {command}; echo; echo status-$?\n"));
+        self.send_serial(&format!("echo output-$((1)); {command}; s=$?; echo; echo status-$s\n"));
         let found = self.wait_serial(r"output-1\r?\n([\s\S]*?)\r?\nstatus-(\d+)", limit);
         let output = found[1].replace('\r', "");
         assert_eq!(found[2], "0", "{}: `{command}` failed: {output}", self.name);

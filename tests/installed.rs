@@ -65,16 +65,19 @@ pub fn runs(variant: Variant, disk: &Path) {
     let loaded = guest.shell(&format!("curl -s {} | sha256sum", server.url("file")), SHORT * 2);
     assert_eq!(loaded.split(' ').next(), Some(sum.as_str()), "the file that came is not the one that was sent");
 
-    guest.shell(&format!("dmesg --raw | curl -s -T - {}", server.url("kernel-log")), SHORT);
+    guest.shell(
+        &format!("dmesg --raw > /run/kernel-log; curl -s -T /run/kernel-log {}", server.url("kernel-log")),
+        SHORT,
+    );
     let log = server.sent("kernel-log").expect("the kernel log was sent");
     let folder = crate::output().join(name);
     std::fs::write(folder.join("kernel.log"), &log).expect("a file for the kernel log");
 
     // The keyboard, and a login on the screen.
     guest.type_text("root\n");
-    std::thread::sleep(Duration::from_secs(2));
+    guest.wait_screen("dormer login: root\nPassword: ", SHORT);
     guest.type_text("dormer\n");
-    guest.wait_screen("root@dormer:~#", SHORT);
+    guest.wait_screen("Debian GNU/Linux comes with ABSOLUTELY NO WARRANTY", SHORT);
 
     guest.verb("power-button", &[]);
     guest.wait_event("POWERDOWN", SHORT, |event| matches!(event, Event::Powerdown {}));
@@ -168,7 +171,10 @@ fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
     send("dormer\n");
     wait("# ", SHORT);
     let load = format!("until curl -s -m 5 {} | head -c 1 | grep -q .; do sleep 0.5; done", server.url("file"));
-    send(&format!("{load}; dmesg --raw | curl -s -T - {}; echo sent-$((6*7))\n", server.url("qemu-log")));
+    send(&format!(
+        "{load}; dmesg --raw > /run/kernel-log; curl -s -T /run/kernel-log {}; echo sent-$((6*7))\n",
+        server.url("qemu-log")
+    ));
     wait("sent-42", SHORT * 2);
     let log = server.sent("qemu-log");
     let _ = qemu.0.kill();

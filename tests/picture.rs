@@ -85,47 +85,54 @@ impl Picture {
         seen.len()
     }
 
-    /// Does this text stand on it in cells, in one line?
+    /// Does this text stand on it in cells? Lines of the text stand below each other.
     ///
     /// # Panics
     /// The text has too few repetitions to be known by them: take a longer one.
     pub fn shows(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().collect();
-        // For each character: blank, new, or as the one at an earlier place.
-        let first = |c: &char| text.iter().position(|other| other == c).unwrap_or(0);
-        let pattern: Vec<Glyph> = (0..text.len())
-            .map(|place| match (text[place], first(&text[place])) {
-                (' ', _) => Glyph::Blank,
-                (_, earlier) if earlier < place => Glyph::As(earlier),
-                _ => Glyph::New,
+        let lines = text.lines().enumerate();
+        let places: Vec<(usize, usize, char)> =
+            lines.flat_map(|(row, line)| line.chars().enumerate().map(move |(column, c)| (column, row, c))).collect();
+        let pattern: Vec<Place> = places
+            .iter()
+            .enumerate()
+            .map(|(number, &(column, row, c))| {
+                let earlier = places[..number].iter().position(|other| other.2 == c);
+                let glyph = match (c, earlier) {
+                    (' ', _) => Glyph::Blank,
+                    (_, Some(earlier)) => Glyph::As(earlier),
+                    _ => Glyph::New,
+                };
+                Place { column, row, glyph }
             })
             .collect();
-        let repeats = pattern.iter().filter(|glyph| !matches!(glyph, Glyph::New)).count();
-        assert!(repeats >= REPEATS, "too few repetitions to be found on a picture: {}", String::from_iter(&text));
+        let repeats = pattern.iter().filter(|place| !matches!(place.glyph, Glyph::New)).count();
+        assert!(repeats >= REPEATS, "too few repetitions to be found on a picture: {text}");
         CELLS.iter().any(|&cell| self.has_pattern(cell, &pattern))
     }
 
-    fn has_pattern(&self, cell: Cell, pattern: &[Glyph]) -> bool {
-        let length = pattern.len() * cell.width;
-        if length > self.width || cell.height > self.height {
+    fn has_pattern(&self, cell: Cell, pattern: &[Place]) -> bool {
+        let width = pattern.iter().map(|place| (place.column + 1) * cell.width).max().unwrap_or(0);
+        let height = pattern.iter().map(|place| (place.row + 1) * cell.height).max().unwrap_or(0);
+        if width > self.width || height > self.height {
             return false;
         }
-        // The place that rules out most comes first: a pair of equal cells, both drawn.
-        (0..=self.height - cell.height).any(|y| {
-            (0..=self.width - length).any(|x| {
-                let blank = |place: usize| self.is_blank(x + place * cell.width, y, cell);
-                pattern.iter().enumerate().all(|(place, glyph)| blank(place) == matches!(glyph, Glyph::Blank))
-                    && self.matches(x, y, cell, pattern)
+        (0..=self.height - height).any(|y| {
+            (0..=self.width - width).any(|x| {
+                let corner = |place: &Place| (x + place.column * cell.width, y + place.row * cell.height);
+                // Which cells are blank is quickly known and rules out nearly all.
+                pattern.iter().all(|place| {
+                    let (x, y) = corner(place);
+                    self.is_blank(x, y, cell) == matches!(place.glyph, Glyph::Blank)
+                }) && {
+                    let shapes: Vec<_> = pattern.iter().map(|place| self.shape(corner(place), cell)).collect();
+                    pattern.iter().enumerate().all(|(number, place)| match place.glyph {
+                        Glyph::Blank => true,
+                        Glyph::As(earlier) => shapes[number] == shapes[earlier],
+                        Glyph::New => !shapes[..number].contains(&shapes[number]),
+                    })
+                }
             })
-        })
-    }
-
-    fn matches(&self, x: usize, y: usize, cell: Cell, pattern: &[Glyph]) -> bool {
-        let shapes: Vec<_> = (0..pattern.len()).map(|place| self.shape(x + place * cell.width, y, cell)).collect();
-        pattern.iter().enumerate().all(|(place, glyph)| match glyph {
-            Glyph::Blank => true,
-            Glyph::As(earlier) => shapes[place] == shapes[*earlier],
-            Glyph::New => !shapes[..place].contains(&shapes[place]),
         })
     }
 
@@ -139,7 +146,7 @@ impl Picture {
     }
 
     /// Which pixels of a cell differ from its most common colour, row by row.
-    fn shape(&self, x: usize, y: usize, cell: Cell) -> Vec<u16> {
+    fn shape(&self, (x, y): (usize, usize), cell: Cell) -> Vec<u16> {
         let row = |line: usize| &self.pixels[(y + line) * self.width + x..][..cell.width];
         let mut counts: Vec<(u32, usize)> = Vec::new();
         for &pixel in (0..cell.height).flat_map(row) {
@@ -152,6 +159,14 @@ impl Picture {
         let bits = |line| row(line).iter().fold(0, |bits, &pixel| bits << 1 | u16::from(pixel != ground));
         (0..cell.height).map(bits).collect()
     }
+}
+
+/// A character's place in a text, and what is known about its shape.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    column: usize,
+    row: usize,
+    glyph: Glyph,
 }
 
 #[derive(Clone, Copy, Debug)]
