@@ -58,9 +58,10 @@ pub fn start_locked(entry: &Entry, lock: Lock, options: &Options) -> Result<Runn
     entry.machine.check()?;
     let mut parts = Parts { descriptors: Vec::new(), notes: Vec::new() };
     let sockets = runtime::make(entry.machine.uuid)?;
-    let started = parts
-        .start_message(entry, options, sockets)
-        .and_then(|(message, log)| launch(&message, &parts.descriptors, lock, log, &entry.logs().join("engine.log")));
+    let started = parts.start_message(entry, options, sockets).and_then(|(message, log)| {
+        launch(&message, &parts.descriptors, lock, log, &entry.logs().join("engine.log"))
+            .map_err(|error| name_image(error, entry, &message.machine.drives))
+    });
     match started {
         Ok(()) => {
             let mut running = Running::attach(entry.machine.uuid)?.of(entry);
@@ -72,6 +73,17 @@ pub fn start_locked(entry: &Entry, lock: Lock, options: &Options) -> Result<Runn
             Err(error)
         }
     }
+}
+
+/// An engine knows drives, not files: a sentence about a drive gets the name of its image.
+fn name_image(error: Error, entry: &Entry, drives: &[DriveSpec]) -> Error {
+    let Error::Start(why) = error else { return error };
+    let images = entry.machine.drives.iter().map(|drive| drive.image.as_ref());
+    let named = drives.iter().zip(images).find_map(|(drive, image)| {
+        let rest = why.strip_prefix(&format!("drive {}: ", drive.id))?;
+        Some(format!("{}: {rest}", entry.image(image?).display()))
+    });
+    Error::Start(named.unwrap_or(why))
 }
 
 /// What an engine gets, as it is gathered.
