@@ -70,7 +70,7 @@ fn decode(offset: u16) -> (Register, bool) {
         0x06..0x08 => Register::Status(1),
         0x08..0x0a => Register::Control(0),
         0x0a..0x0c => Register::Control(1),
-        0x0c..0x0f => return (Register::Data(usize::from(offset - 0x0c) + 2), false),
+        0x0c..=0x0e => return (Register::Data(usize::from(offset - 0x0c) + 2), false),
         0x10 => return (Register::Data(5), false),
         0x12..0x14 => Register::Initial,
         _ => Register::None,
@@ -117,7 +117,7 @@ impl Tco {
 
     /// The timer ended. True when that resets the machine.
     pub(crate) fn expired(&mut self) -> bool {
-        if !self.end.is_some_and(|end| end <= self.clock.now()) {
+        if self.end.is_none_or(|end| end > self.clock.now()) {
             return false;
         }
         if self.status[0] & TIMEOUT == 0 {
