@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn roms_are_padded() {
         let rom = MemoryFactory::new().rom("rom", &[1, 2, 3], 4096).unwrap();
-        let mut start = [0; 4];
+        let mut start = [0u8; 4];
         vm_memory::VolatileMemory::get_slice(rom.region(), 0, 4).unwrap().copy_to(&mut start[..]);
         assert_eq!(start, [1, 2, 3, 0xff]);
         assert!(!rom.is_writable());
