@@ -334,13 +334,13 @@ impl Guest {
     pub fn log_in(&mut self, limit: Duration) {
         self.wait_serial("login: $", limit);
         self.send_serial("root\n");
-        self.wait_serial("Password: $", Duration::from_secs(60));
+        self.wait_serial("Password: $", Duration::from_secs(180));
         self.send_serial("dormer\n");
-        self.wait_serial("# $", Duration::from_secs(60));
+        self.wait_serial("# $", Duration::from_secs(180));
         self.send_serial(
             "dmesg -n 1; stty -echo; export TERM=dumb; PS1=; PS2=; bind \"set enable-bracketed-paste off\"; echo ready-$((6*7))\n",
         );
-        self.wait_serial("ready-42", Duration::from_secs(30));
+        self.wait_serial("ready-42", Duration::from_secs(120));
     }
 
     /// Runs a command in the shell on the serial port; its output, when its status is 0.

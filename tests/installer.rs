@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::guest::Guest;
 
 /// From power on to the first page.
-const BOOT: Duration = Duration::from_secs(500);
+const BOOT: Duration = Duration::from_secs(900);
 /// From one page to the next.
-const PAGE: Duration = Duration::from_secs(120);
+const PAGE: Duration = Duration::from_secs(300);
 
 fn start(name: &str, firmware: &str, iso: &Path) -> Guest {
     let iso = iso.to_str().expect("a path of plain characters");

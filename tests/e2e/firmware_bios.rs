@@ -5,7 +5,7 @@ use std::time::Duration;
 use dormer_tests::guest::Guest;
 use dormer_tests::{media, medium_or_skip};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn cd(name: &str, path: &std::path::Path, more: &[&str]) -> Guest {
     let path = path.to_str().expect("a path of plain characters");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dormer_tests::guest::Guest;
 use dormer_tests::{media, medium_or_skip};
 
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(600);
 
 fn cd(name: &str, path: &Path) -> Guest {
     let path = path.to_str().expect("a path of plain characters");

@@ -41,9 +41,11 @@ for module in ahci sd_mod sr_mod ext4 virtio_pci virtio_blk virtio_net virtio_gp
 done > "$1/etc/initramfs-tools/modules"
 EARLY
 exclude=
-for drivers in gpu/drm/amd gpu/drm/nouveau gpu/drm/i915 gpu/drm/xe gpu/drm/radeon media infiniband net/wireless \
-    net/ethernet staging iio scsi isdn; do
-    exclude="$exclude --dpkgopt=path-exclude=/usr/lib/modules/*/kernel/drivers/$drivers/*"
+for modules in arch/x86/kvm arch/x86/crypto arch/x86/events net/wireless net/bluetooth drivers/bluetooth drivers/edac \
+    drivers/hwmon drivers/platform drivers/powercap drivers/media drivers/infiniband drivers/staging drivers/iio drivers/isdn \
+    drivers/scsi drivers/net/wireless drivers/net/ethernet drivers/gpu/drm/amd drivers/gpu/drm/nouveau drivers/gpu/drm/i915 \
+    drivers/gpu/drm/xe drivers/gpu/drm/radeon; do
+    exclude="$exclude --dpkgopt=path-exclude=/usr/lib/modules/*/kernel/$modules/*"
 done
 # Without globbing: the patterns are for dpkg.
 set -f
