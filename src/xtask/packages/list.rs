@@ -72,7 +72,8 @@ pub(super) const PACKAGES: &[Package] = &[
     trixie(Run, "ipxe-qemu"),
     // winit opens it by name on X11.
     trixie(Run, "libxkbcommon-x11-0"),
-    own(Run, "osinfo-db"),
+    // Debian 12's knows neither Debian 12 nor 13.
+    at_least("0.20250", trixie(Run, "osinfo-db")),
     trixie(TestHost, "qemu-system-x86"),
     // For the kernel, before it: the library that kmod must match has moved with GTK.
     trixie(TestHost, "kmod"),
@@ -92,6 +93,8 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Media, "squashfs-tools"),
     own(Media, "acpica-tools"),
     own(Media, "tesseract-ocr"),
+    // QEMU's QMP client is in no package.
+    own(Media, "python3-pip"),
     trixie(Media, "qemu-utils"),
     own(Desktop, "xvfb"),
     own(Desktop, "xdotool"),

@@ -94,7 +94,8 @@ impl Session<'_> {
             );
         }
         if !targets.is_empty() {
-            let targets = targets.iter().flat_map(|&name| ["--test", name]);
+            // What they boot is built first.
+            let targets = ["media"].iter().chain(&targets).flat_map(|&name| ["--test", name]);
             tests.extend(self.built(&["--workspace"].into_iter().chain(targets).collect::<Vec<_>>())?);
         }
         // What is quick to fail comes first.
