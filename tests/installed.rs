@@ -23,6 +23,8 @@ pub struct Variant {
     pub virtio: bool,
     /// Virtual processors.
     pub cpus: u32,
+    /// Compare its kernel's log with one from QEMU.
+    pub compare: bool,
 }
 
 /// From power on to the login.
@@ -33,7 +35,7 @@ const FILE: usize = 8 << 20;
 
 /// Runs all of it. `disk` is a qcow2 image, which is copied.
 pub fn runs(variant: Variant, disk: &Path) {
-    let Variant { name, firmware, virtio, cpus } = variant;
+    let Variant { name, firmware, virtio, cpus, compare } = variant;
     let home = Home::new();
     let copy = home.path().join("disk.qcow2");
     std::fs::copy(disk, &copy).expect("room for a copy of the disk");
@@ -42,7 +44,7 @@ pub fn runs(variant: Variant, disk: &Path) {
     arguments.extend(["--memory", "1024", "--profile", "linux"]);
     if virtio {
         // A disk whose system is known gets the bus that this system has a driver for.
-        arguments.extend(["--os", "debian11"]);
+        arguments.extend(["--os", "debian13"]);
     }
     home.must(&arguments);
     let file = noise(FILE, 13);
@@ -86,7 +88,9 @@ pub fn runs(variant: Variant, disk: &Path) {
     });
     guest.wait_end(SHORT);
     assert!(guest.log("serial.log").contains("reboot: Power down"), "the guest did not come to its end");
-    complains_no_more_than_under_qemu(variant, disk, &log, &server);
+    if compare || crate::full() {
+        complains_no_more_than_under_qemu(variant, disk, &log, &server);
+    }
 }
 
 fn checksum(bytes: &[u8]) -> String {
@@ -169,6 +173,7 @@ fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
         |text: &str| std::io::Write::write_all(&mut port, text.as_bytes()).expect("QEMU's serial port takes text");
     send("root\n");
     wait("Password: ", SHORT);
+    std::thread::sleep(Duration::from_secs(2));
     send("dormer\n");
     wait("# ", SHORT);
     let load = format!("until curl -s -m 5 {} | head -c 1 | grep -q .; do sleep 0.5; done", server.url("file"));

@@ -28,6 +28,10 @@ chroot "$root" systemctl enable systemd-networkd.service serial-getty@ttyS0.serv
 # What waits for clocks, networks or mirrors has no place in a guest that is looked at.
 chroot "$root" systemctl mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer \
     dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-firstboot.service
+# An emulated processor on a busy computer is no failure.
+mkdir -p "$root/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultTimeoutStartSec=900\nDefaultDeviceTimeoutSec=900\n' > "$root/etc/systemd/system.conf.d/patience.conf"
+sed -i 's/^#* *LOGIN_TIMEOUT.*/LOGIN_TIMEOUT 900/' "$root/etc/login.defs"
 echo 1f0c5a0a2b9b4d5e8a7c6d5e4f3a2b1c > "$root/etc/machine-id"
 SETUP
 # An initramfs for every machine Dormer has, and a kernel without drivers for hardware it never has: emulated processors are

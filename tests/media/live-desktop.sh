@@ -39,6 +39,9 @@ ExecStart=/usr/bin/startx /usr/bin/icewm-session -- vt1 -keeptty
 WantedBy=multi-user.target
 UNIT
 chroot "$root" systemctl enable systemd-networkd.service desktop.service
+# An emulated processor on a busy computer is no failure.
+mkdir -p "$root/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultTimeoutStartSec=900\nDefaultDeviceTimeoutSec=900\n' > "$root/etc/systemd/system.conf.d/patience.conf"
 mkdir -p "$root/etc/X11" "$root/home/user/.icewm"
 printf 'allowed_users=anybody\nneeds_root_rights=yes\n' > "$root/etc/X11/Xwrapper.config"
 cat > "$root/home/user/about.html" <<'PAGE'
