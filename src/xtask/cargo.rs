@@ -36,7 +36,7 @@ pub(crate) fn add_components() {
 /// # Errors
 /// Cargo cannot be run.
 pub(crate) fn build_programs(profile: &str) -> Result<bool> {
-    let everything = ["build", "--workspace", "--exclude", "dormer-xtask", "--bins", "--keep-going"];
+    let everything = ["build", "--workspace", "--exclude", "dormer-xtask", "--bins", "--examples", "--keep-going"];
     let built = cargo().args(everything).args(["--profile", profile]).status();
     Ok(built.context("cannot run cargo")?.success())
 }
