@@ -21,7 +21,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    mount::{MountFlags, mount},
+    mount::{MountFlags, mount, mount_bind_recursive},
     process::{Resource, Rlimit, WaitOptions, getpid, setrlimit, wait},
     system::{RebootCommand, reboot, sethostname},
 };
@@ -86,6 +86,13 @@ fn open_port() -> Result<File> {
 /// File systems, limits, loopback and network.
 fn prepare(request: &Request) -> Result<()> {
     let none = MountFlags::empty();
+    // A checkout below /tmp stays in sight when a fresh /tmp is laid over it.
+    let kept = below_temporary(Path::new(&request.directory));
+    let aside = Path::new("/mnt");
+    if let Some(kept) = &kept {
+        fs::create_dir_all(aside)?;
+        mount_bind_recursive(kept, aside).with_context(|| format!("cannot keep {}", kept.display()))?;
+    }
     for (kind, at, options) in [
         ("devpts", "/dev/pts", c"mode=600,ptmxmode=000"),
         ("tmpfs", "/dev/shm", c"mode=1777"),
@@ -94,6 +101,10 @@ fn prepare(request: &Request) -> Result<()> {
     ] {
         fs::create_dir_all(at)?;
         mount(kind, at, kind, none, options).with_context(|| format!("cannot mount {at}"))?;
+    }
+    if let Some(kept) = &kept {
+        fs::create_dir_all(kept)?;
+        mount_bind_recursive(aside, kept).with_context(|| format!("cannot keep {}", kept.display()))?;
     }
     // Links that udev makes elsewhere.
     for (link, to) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
@@ -141,6 +152,14 @@ fn prepare(request: &Request) -> Result<()> {
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// The folder in /tmp or /var/tmp that `directory` is in, if it is in one.
+fn below_temporary(directory: &Path) -> Option<PathBuf> {
+    ["/tmp", "/var/tmp"].iter().find_map(|base| {
+        let first = directory.strip_prefix(base).ok()?.components().next()?;
+        Some(Path::new(base).join(first))
+    })
 }
 
 fn scsi_disks() -> usize {
