@@ -25,6 +25,8 @@ struct Queue {
     /// By timer id: when it is armed for, whose it is, and its number there.
     timers: BTreeMap<u64, Entry>,
     running: bool,
+    /// The timer thread is telling devices.
+    telling: bool,
     closed: bool,
 }
 
@@ -95,10 +97,15 @@ impl TimerQueue {
         }
     }
 
-    /// Lets [`Self::serve`] report timers, or holds it back while the machine is paused.
+    /// Lets [`Self::serve`] report timers, or holds it back while the machine is paused. On return from `false` no device is being
+    /// told, nor will one be. Not called under a device's mutex.
     pub fn set_running(&self, running: bool) {
-        self.0.lock().running = running;
+        let mut queue = self.0.lock();
+        queue.running = running;
         self.0.changed.notify_all();
+        while !running && queue.telling {
+            queue = self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Makes [`Self::serve`] return.
@@ -132,8 +139,11 @@ impl TimerQueue {
                     None => self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
                 };
             }
+            queue.telling = true;
             drop(queue);
             self.run_due();
+            self.0.lock().telling = false;
+            self.0.changed.notify_all();
         }
     }
 }
@@ -171,7 +181,10 @@ impl Timer {
         }
         if let Some(at) = at {
             queue.due.insert((at, self.id), ());
-            self.shared.changed.notify_all();
+            // Behind the first it is found when that one is due.
+            if queue.due.first_key_value().is_some_and(|(first, ())| *first == (at, self.id)) {
+                self.shared.changed.notify_all();
+            }
         }
     }
 }
@@ -215,5 +228,34 @@ mod tests {
         assert_eq!(log.lock().unwrap().0, [(0, VmTime(10)), (1, VmTime(10))]);
         assert_eq!(queue.next_due(), None);
         drop(timers);
+    }
+
+    #[test]
+    fn nobody_is_told_while_the_machine_stands() {
+        let clock = Clock::stopped(VmTime(100));
+        let queue = TimerQueue::new(clock);
+        let log = Arc::new(Mutex::new(Log(Vec::new())));
+        let target: Arc<Mutex<dyn Timed>> = log.clone();
+        let timer = queue.timer(0);
+        timer.connect(Arc::downgrade(&target));
+        let server = queue.clone();
+        let thread = std::thread::spawn(move || server.serve());
+        queue.set_running(true);
+        // The thread is kept from telling the device, and whoever pauses waits for it.
+        let held = log.lock().unwrap();
+        timer.arm(VmTime(5));
+        while !queue.0.lock().telling {
+            std::thread::yield_now();
+        }
+        let pauser = queue.clone();
+        let pausing = std::thread::spawn(move || pauser.set_running(false));
+        drop(held);
+        pausing.join().unwrap();
+        assert_eq!(log.lock().unwrap().0, [(0, VmTime(100))]);
+        timer.arm(VmTime(6));
+        assert_eq!(queue.next_due(), Some(VmTime(6)));
+        queue.close();
+        thread.join().unwrap();
+        assert_eq!(log.lock().unwrap().0.len(), 1);
     }
 }
