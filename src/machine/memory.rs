@@ -173,7 +173,8 @@ impl MemoryController for Placement {
             (false, None) => Ok(()),
         };
         if let Err(error) = done {
-            tracing::error!("memory at {at:#x}: {error}");
+            // Only a guest that has put a BAR there.
+            tracing::debug!("memory at {at:#x}: {error}");
         }
     }
 }

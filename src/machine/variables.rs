@@ -31,12 +31,16 @@ impl Variables {
 
     /// Writes the file if the guest has changed anything since the last time, and waits until it is on the disk.
     pub(crate) fn write(&mut self) -> io::Result<()> {
-        let changes = lock(&self.flash).changes();
-        if changes == self.written {
-            return Ok(());
-        }
         let mut bytes = vec![0; self.memory.size() as usize];
-        self.memory.region().as_volatile_slice().copy_to(&mut bytes[..]);
+        let changes = {
+            // Nobody programs the flash meanwhile: what is kept is what stood in it at one instant, as after a power cut.
+            let flash = lock(&self.flash);
+            if flash.changes() == self.written {
+                return Ok(());
+            }
+            self.memory.region().as_volatile_slice().copy_to(&mut bytes[..]);
+            flash.changes()
+        };
         self.file.write_all_at(&bytes, 0)?;
         self.file.sync_data()?;
         self.written = changes;
