@@ -189,6 +189,20 @@ pub struct DriveStatus {
     pub locked: bool,
     /// Is a medium in?
     pub inserted: bool,
+    /// What keeps it from going on.
+    #[serde(default, rename = "io-status")]
+    pub io_status: IoStatus,
+}
+
+/// Does a drive work, by QMP's names?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IoStatus {
+    /// It does.
+    #[default]
+    Ok,
+    /// The host has no room for what the guest writes: the machine stands until there is, and `cont`.
+    NoSpace,
 }
 
 /// An event, as its line carries it.
@@ -229,6 +243,15 @@ pub enum Event {
     BlockIoError {
         /// The drive.
         device: String,
+        /// QMP's `write`: reads that fail are the guest's to hear of.
+        #[serde(default)]
+        operation: String,
+        /// QMP's `stop`: the machine stands.
+        #[serde(default)]
+        action: String,
+        /// Is it that the host has no room?
+        #[serde(default)]
+        nospace: bool,
         /// What happened.
         reason: String,
     },
@@ -255,5 +278,10 @@ mod tests {
         assert_eq!(event["data"]["guest"], true);
         let status = serde_json::to_value(Status { running: false, status: RunState::InternalError }).unwrap();
         assert_eq!(status["status"], "internal-error");
+        let drive = r#"{"device":"a","removable":false,"tray_open":false,"locked":false,"inserted":true}"#;
+        let mut drive: DriveStatus = serde_json::from_str(drive).unwrap();
+        assert_eq!(drive.io_status, IoStatus::Ok);
+        drive.io_status = IoStatus::NoSpace;
+        assert_eq!(serde_json::to_value(drive).unwrap()["io-status"], "nospace");
     }
 }

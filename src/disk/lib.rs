@@ -18,7 +18,7 @@ mod raw;
 
 pub use op::{Buffer, GuestRange, Op};
 pub use open::{Access, Disk, Format, Layer, OpenError};
-pub use queue::{Completions, DiskQueue, Timeout};
+pub use queue::{Alarm, Completions, DiskQueue, Timeout};
 
 /// Bytes of a sector, the unit that a disk's size is a multiple of.
 pub const SECTOR: u64 = 512;

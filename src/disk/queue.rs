@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use device::Ram;
@@ -24,10 +24,16 @@ pub(crate) const SETTLE: Duration = Duration::from_secs(30);
 /// A device that disk requests report to.
 pub trait Completions: Send {
     /// The request that was submitted with `tag` is done. Called by a disk thread under the device's mutex, in any order,
-    /// exactly once for each request. Errors that matter by kind: [`io::ErrorKind::StorageFull`] (the host's disk is full),
-    /// [`io::ErrorKind::ReadOnlyFilesystem`], [`io::ErrorKind::InvalidInput`] (beyond the disk, or memory that is not RAM);
-    /// all others are I/O errors of the host.
+    /// exactly once for each request. Errors that matter by kind: [`io::ErrorKind::ReadOnlyFilesystem`],
+    /// [`io::ErrorKind::InvalidInput`] (beyond the disk, or memory that is not RAM); all others are I/O errors of the host.
     fn completed(&mut self, tag: u64, result: io::Result<()>);
+}
+
+/// Hears that a disk cannot go on without somebody's help.
+pub trait Alarm: Send + Sync {
+    /// The host has no room for what the guest writes. The board pauses the machine. Called by a disk thread with nothing
+    /// locked, once for each request that met it.
+    fn storage_full(&self);
 }
 
 /// A wait that took too long: the host's storage hangs.
@@ -36,6 +42,9 @@ pub trait Completions: Send {
 pub struct Timeout;
 
 /// A handle to a disk's queue. Clones are the same queue.
+///
+/// A host without room is no error that a guest could do anything about: a request that meets it is held, whatever device it is
+/// of, the [`Alarm`] goes off, and [`DiskQueue::retry`] tries again. To the device it is in flight all the while.
 ///
 /// When the last handle goes, what is queued is still done and metadata flushed, by the threads on their own; whoever must
 /// know that this has happened calls [`DiskQueue::close`].
@@ -64,11 +73,14 @@ struct Shared {
     /// Nothing is in flight any more, or the last thread ended.
     idle: Condvar,
     device: Mutex<Weak<Mutex<dyn Completions>>>,
+    alarm: OnceLock<Box<dyn Alarm>>,
     bench: Option<bench::Bench>,
 }
 
 struct State {
     jobs: VecDeque<Job>,
+    /// Jobs that met a full host, oldest first.
+    held: Vec<Job>,
     /// Jobs queued or being done.
     in_flight: usize,
     closing: bool,
@@ -116,6 +128,7 @@ impl DiskQueue {
         }
         let state = State {
             jobs: VecDeque::new(),
+            held: Vec::new(),
             in_flight: 0,
             closing: false,
             threads: 0,
@@ -129,6 +142,7 @@ impl DiskQueue {
             work: Condvar::new(),
             idle: Condvar::new(),
             device: Mutex::new(Weak::<Mutex<Nobody>>::new()),
+            alarm: OnceLock::new(),
             bench,
         });
         Self { _handle: Arc::new(Handle(Arc::clone(&shared))), shared }
@@ -138,6 +152,37 @@ impl DiskQueue {
     /// A queue has one device at a time.
     pub fn connect(&self, device: Weak<Mutex<dyn Completions>>) {
         *self.shared.device.lock().unwrap_or_else(PoisonError::into_inner) = device;
+    }
+
+    /// Says who hears of a full host; the first one stays. Without anybody, the device gets an error.
+    pub fn connect_alarm(&self, alarm: Box<dyn Alarm>) {
+        // Another one has nothing to say that the first does not.
+        let _ = self.shared.alarm.set(alarm);
+    }
+
+    /// Do requests wait for room on the host?
+    pub fn is_full(&self) -> bool {
+        !self.shared.state().held.is_empty()
+    }
+
+    /// Tries again what met a full host: called when the machine goes on.
+    pub fn retry(&self) {
+        let mut state = self.shared.state();
+        let held = std::mem::take(&mut state.held);
+        state.in_flight += held.len();
+        for job in held.into_iter().rev() {
+            state.jobs.push_front(job);
+        }
+        drop(state);
+        self.shared.work.notify_all();
+    }
+
+    /// Answers what met a full host with that error: called after the device was reset, which is still told of each request.
+    pub fn abandon(&self) {
+        let held = std::mem::take(&mut self.shared.state().held);
+        for Job { op: _, reply } in held {
+            self.shared.answer(reply, Err(io::ErrorKind::StorageFull.into()));
+        }
     }
 
     /// Bytes of the disk, a multiple of [`crate::SECTOR`].
@@ -156,7 +201,8 @@ impl DiskQueue {
         self.shared.push(Job { op, reply: Reply::Device(tag) });
     }
 
-    /// Waits until nothing is in flight, for pause, reset and save: the devices must have stopped submitting.
+    /// Waits until nothing is in flight but what a full host holds, for pause, reset and save: the devices must have stopped
+    /// submitting.
     pub fn drain(&self, timeout: Duration) -> Result<(), Timeout> {
         self.shared.wait(timeout, |state| state.in_flight == 0)
     }
@@ -214,6 +260,23 @@ impl Shared {
         if let Err(error) = &result {
             tracing::debug!("disk request failed: {error}");
         }
+        let full = result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull);
+        match (reply, self.alarm.get()) {
+            (reply @ Reply::Device(_), Some(alarm)) if full => {
+                // Held before anybody hears of it, and counted until then: who drains the queue knows what it holds.
+                self.state().held.push(Job { op, reply });
+                alarm.storage_full();
+            }
+            (reply, _) => self.answer(reply, result),
+        }
+        let mut state = self.state();
+        state.in_flight -= 1;
+        if state.in_flight == 0 {
+            self.idle.notify_all();
+        }
+    }
+
+    fn answer(&self, reply: Reply, result: io::Result<()>) {
         match reply {
             Reply::Device(tag) => {
                 let device = self.device.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
@@ -223,11 +286,6 @@ impl Shared {
             }
             // A waiter that has given up needs no answer.
             Reply::Waiter(waiter) => drop(waiter.try_send(result)),
-        }
-        let mut state = self.state();
-        state.in_flight -= 1;
-        if state.in_flight == 0 {
-            self.idle.notify_all();
         }
     }
 

@@ -1,4 +1,5 @@
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use device::bench::ram;
@@ -160,4 +161,49 @@ fn no_flush_is_believed_after_one_failed() {
     assert_eq!(results, [false, false, false, true]);
     assert!(queue.flush(LONG).is_err());
     assert_eq!(queue.contents()[0], 1);
+}
+
+struct Count(Arc<AtomicUsize>);
+
+impl Alarm for Count {
+    fn storage_full(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_full_host_holds_requests_back() {
+    let queue = DiskQueue::bench(vec![0; 1024], ram(0x1000), false);
+    let (_device, done) = connect(&queue);
+    let alarms = Arc::new(AtomicUsize::new(0));
+    queue.connect_alarm(Box::new(Count(alarms.clone())));
+    let write = |byte| Op::WriteBuffer { at: 0, from: Buffer::new(vec![byte; 512]), durable: true };
+    queue.fail_next(ErrorKind::StorageFull);
+    queue.submit(write(1), 1);
+    queue.submit(Op::Flush, 2);
+    assert_eq!(queue.steps(9), 2);
+    assert_eq!(done.try_iter().map(|(tag, result)| (tag, result.is_ok())).collect::<Vec<_>>(), [(2, true)]);
+    assert!(queue.is_full());
+    assert_eq!(alarms.load(Ordering::Relaxed), 1);
+    // What is held keeps nobody from pausing, and is tried as often as somebody wants.
+    queue.drain(Duration::ZERO).unwrap();
+    queue.fail_next(ErrorKind::StorageFull);
+    queue.retry();
+    assert!(queue.drain(Duration::ZERO).is_err());
+    assert_eq!(queue.steps(9), 1);
+    assert!(queue.is_full());
+    assert_eq!(alarms.load(Ordering::Relaxed), 2);
+    queue.retry();
+    queue.steps(9);
+    assert_eq!(done.try_iter().map(|(tag, result)| (tag, result.is_ok())).collect::<Vec<_>>(), [(1, true)]);
+    assert!(!queue.is_full());
+    assert_eq!(queue.contents()[0], 1);
+    // A reset device still hears of what it had asked for.
+    queue.fail_next(ErrorKind::StorageFull);
+    queue.submit(write(2), 3);
+    queue.steps(9);
+    queue.abandon();
+    assert_eq!(done.try_iter().map(|(tag, result)| (tag, result.is_ok())).collect::<Vec<_>>(), [(3, false)]);
+    assert!(!queue.is_full());
+    assert_eq!((queue.steps(9), queue.contents()[0]), (0, 1));
 }

@@ -4,16 +4,15 @@ use std::io;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use api::control::DriveStatus;
+use api::control::{DriveStatus, IoStatus};
 use api::machine::ImageFormat;
 use api::spec::DriveSpecKind;
 use device::Ram;
 use device::pci::{Devfn, PciFunction};
-use disk::{Access, Completions, Disk, DiskQueue, Format, OpenError, Timeout};
+use disk::{Access, Alarm, Completions, Disk, DiskQueue, Format, OpenError, Timeout};
 use storage::ahci::MediumError;
 use storage::{Ahci, Drive as AtaDrive};
-
-use virtio::blk::{Alarm, Blk};
+use virtio::blk::Blk;
 
 use crate::board::{Board, Chips, lock};
 use crate::firmware::BootTarget;
@@ -52,7 +51,7 @@ struct Full<F> {
     tell: F,
 }
 
-impl<F: Fn(News) + Send> Alarm for Full<F> {
+impl<F: Fn(News) + Send + Sync> Alarm for Full<F> {
     fn storage_full(&self) {
         (self.tell)(News::StorageFull { drive: self.drive.clone() });
     }
@@ -99,7 +98,7 @@ impl Board {
         &mut self,
         drives: Vec<Drive>,
         chips: &Chips,
-        tell: impl Fn(News) + Clone + Send + 'static,
+        tell: impl Fn(News) + Clone + Send + Sync + 'static,
     ) -> Result<(Drives, Vec<BootTarget>), BuildError> {
         let ahci = self.keep(Ahci::new(self.dma(), self.msi.clone()));
         let mut all = Drives { ahci: ahci.clone(), ram: self.ram.clone(), list: Vec::new() };
@@ -110,6 +109,9 @@ impl Board {
                 Ok(queue) => queue,
                 Err(error) => return Err(BuildError::Drive { id, source: error }),
             };
+            if let Some(queue) = &queue {
+                queue.connect_alarm(Box::new(Full { drive: id.clone(), tell: tell.clone() }));
+            }
             let place = match (kind, &queue) {
                 (DriveSpecKind::AhciCd, medium) => {
                     boot.push(BootTarget::Ahci { port });
@@ -131,8 +133,7 @@ impl Board {
                 (DriveSpecKind::VirtioBlk, Some(queue)) => {
                     boot.push(BootTarget::VirtioBlk { slot });
                     let serial = format!("DMV{slot:05}");
-                    let alarm = Full { drive: id.clone(), tell: tell.clone() };
-                    let device = Blk::new(queue.clone(), &serial, Box::new(alarm));
+                    let device = Blk::new(queue.clone(), &serial);
                     let function = self.add_virtio(Devfn::new(slot, 0), device, &chips.lpc)?;
                     connect(queue, &function);
                     slot += 1;
@@ -148,6 +149,12 @@ impl Board {
     }
 }
 
+impl Attached {
+    fn is_full(&self) -> bool {
+        self.queue.as_ref().is_some_and(DiskQueue::is_full)
+    }
+}
+
 impl Drives {
     /// Puts `image` into CD drive `id`, or takes its medium out; a tray that the guest locked opens too.
     pub(crate) fn change(&mut self, id: &str, image: Option<Image>) -> Result<(), DriveError> {
@@ -158,8 +165,14 @@ impl Drives {
         if let Some(queue) = &queue {
             connect(queue, &self.ahci);
         }
-        lock(&self.ahci).insert_medium(port, queue.clone(), true)?;
+        let old = lock(&self.ahci).insert_medium(port, queue.clone(), true)?;
         drive.queue = queue;
+        // Not before its last read has reached the guest is it out of the drive, and its file free for others.
+        if let Some(old) = old
+            && let Err(error) = old.close(PATIENCE)
+        {
+            tracing::warn!("{id}: the old medium: {error}");
+        }
         Ok(())
     }
 
@@ -177,6 +190,7 @@ impl Drives {
                 tray_open: cd.is_some_and(|cd| cd.is_open()),
                 locked: cd.is_some_and(|cd| cd.is_locked()),
                 inserted: cd.map_or(drive.queue.is_some(), |cd| cd.medium().is_some()),
+                io_status: if drive.is_full() { IoStatus::NoSpace } else { IoStatus::Ok },
             }
         };
         self.list.iter().map(one).collect()
@@ -185,6 +199,22 @@ impl Drives {
     /// Waits until nothing is in flight; the vCPUs stand.
     pub(crate) fn drain(&self) -> Result<(), Timeout> {
         self.queues().try_for_each(|queue| queue.drain(PATIENCE))
+    }
+
+    /// Does drive `id` wait for room on the host?
+    pub(crate) fn is_full(&self, id: &str) -> bool {
+        self.list.iter().any(|drive| drive.id == id && drive.is_full())
+    }
+
+    /// The machine goes on: tries again what waits for room on the host, and starts what the guest had issued.
+    pub(crate) fn go_on(&self) {
+        self.queues().for_each(DiskQueue::retry);
+        lock(&self.ahci).go_on();
+    }
+
+    /// Gives up what waits for room on the host; the devices were reset.
+    pub(crate) fn abandon(&self) {
+        self.queues().for_each(DiskQueue::abandon);
     }
 
     /// Finishes everything and lets go of the images.

@@ -16,6 +16,7 @@ mod screen;
 mod serial;
 mod setup;
 mod variables;
+mod wishes;
 
 pub use crate::cpus::Stuck;
 pub use crate::drives::DriveError;

@@ -28,6 +28,7 @@ use crate::screen::Screen;
 use crate::serial::SerialRecord;
 use crate::setup::{Firmware, Image, Setup};
 use crate::variables::Variables;
+use crate::wishes::{Wish, Wishes};
 use crate::{BuildError, host};
 
 /// Bytes of firmware's debug output that are logged.
@@ -40,7 +41,7 @@ const RNG: Devfn = Devfn::new(6, 0);
 const KEYBOARD: Devfn = Devfn::new(7, 0);
 const TABLET: Devfn = Devfn::new(8, 0);
 
-/// Something that happened and that the owner acts on.
+/// Something that happened and that the owner acts on, if it still [stands](Machine::stands).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// The guest asked for a reset or to be turned off.
@@ -81,6 +82,7 @@ pub struct Machine {
     /// kvmclock at the last pause.
     paused_at: Option<u64>,
     running: bool,
+    wishes: Wishes,
     chips: Chips,
     variables: Option<Variables>,
     front: Front,
@@ -102,13 +104,23 @@ impl Machine {
         let ram = memory::make_ram(layout).map_err(host("memory for the guest"))?;
         let mut board = Board::new(vm, ram, layout);
         memory::map_ram(&board.space, &board.ram, layout)?;
-        let hear = tell.clone();
-        let (bios, variables) = board.add_firmware(setup.firmware, move || hear(News::VariablesChanged))?;
-        let hear = tell.clone();
-        let power = move |what| hear(News::Power(what));
+        let wishes = Wishes::default();
+        let (hear, wanted) = (tell.clone(), wishes.clone());
+        let changed = move || {
+            if wanted.ask(Wish::Variables) {
+                hear(News::VariablesChanged);
+            }
+        };
+        let (bios, variables) = board.add_firmware(setup.firmware, changed)?;
+        let (hear, wanted) = (tell.clone(), wishes.clone());
+        let power = move |what| {
+            if wanted.ask(Wish::Power(what)) {
+                hear(News::Power(what));
+            }
+        };
         let chips = board.add_chips(bios, setup.clock_offset, debug_log(setup.debugcon), power.clone())?;
         let serial = SerialRecord::new(setup.serial);
-        let LegacyPorts { keyboard, uart } = board.add_legacy_ports(serial.clone(), power)?;
+        let LegacyPorts { keyboard, uart } = board.add_legacy_ports(serial.clone(), power.clone())?;
         let mut input = InputRouter::default();
         let screen = Arc::new(Screen::default());
         let video = board.add_vga(screen.clone(), setup.video_rom, &chips.lpc)?;
@@ -148,7 +160,7 @@ impl Machine {
             Arc::clone(&board.buses),
             move || cpu(Threads::Cpu),
             move |news| match news {
-                CpuNews::Shutdown => tell(News::Power(PowerRequest::Reset)),
+                CpuNews::Shutdown => power(PowerRequest::Reset),
                 CpuNews::Failed(why) => tell(News::CpuFailed(why)),
             },
         )
@@ -170,6 +182,7 @@ impl Machine {
             power_on_chips,
             paused_at: None,
             running: false,
+            wishes,
             chips,
             variables,
             front,
@@ -177,6 +190,16 @@ impl Machine {
             networks,
             board,
         })
+    }
+
+    /// Is this still so? The owner asks once when it comes to a piece of news: much may have happened since it was told.
+    pub fn stands(&self, news: &News) -> bool {
+        match news {
+            News::Power(what) => self.wishes.has(Wish::Power(*what)),
+            News::VariablesChanged => self.wishes.take(Wish::Variables),
+            News::StorageFull { drive } => self.drives.is_full(drive),
+            News::CpuFailed(_) | News::NetworkDown { .. } => true,
+        }
     }
 
     /// Do the vCPUs run?
@@ -198,7 +221,9 @@ impl Machine {
         self.board.clock.start();
         self.board.timers.set_running(true);
         self.networks.set_running(true);
+        self.bells.set_running(true);
         self.bells.ring_all();
+        self.drives.go_on();
         self.cpus.run();
     }
 
@@ -209,6 +234,7 @@ impl Machine {
         }
         self.cpus.stand()?;
         self.running = false;
+        self.bells.set_running(false);
         self.board.timers.set_running(false);
         self.networks.set_running(false);
         if let Err(error) = self.drives.drain() {
@@ -225,6 +251,11 @@ impl Machine {
         self.pause()?;
         for device in &self.board.devices {
             lock(device).reset();
+        }
+        self.drives.abandon();
+        // Whatever the guest asked for, a reset is the answer. Nobody can ask now.
+        for what in [PowerRequest::Reset, PowerRequest::Off] {
+            self.wishes.take(Wish::Power(what));
         }
         // The root is first in the list and functions lost their BARs after it.
         lock(&self.board.root).place_all();
@@ -320,7 +351,8 @@ impl Board {
                         }
                     };
                     if let Err(error) = placed {
-                        tracing::error!("UEFI variables: {error}");
+                        // Only a guest that puts something else in their place.
+                        tracing::debug!("UEFI variables: {error}");
                     }
                     if show {
                         changed();

@@ -1,8 +1,8 @@
 //! Block device (VIRTIO 1.2 §5.2) over a [`DiskQueue`].
 //!
 //! One queue, as many requests under way as it has entries; they complete in any order. A write is on stable storage when it
-//! completes unless the driver took FLUSH and so promises to ask for it (§5.2.6.2). When the host's disk is full the request is
-//! kept, the [`Alarm`] goes off, and the request is tried again when the board rings the doorbell after resuming.
+//! completes unless the driver took FLUSH and so promises to ask for it (§5.2.6.2). A request that a full host holds in the queue
+//! is saved with the device, and made again when the board rings the doorbell after restoring.
 
 use std::io;
 
@@ -78,24 +78,9 @@ enum Status {
     Unsupported = 2,
 }
 
-/// Hears that a disk cannot go on without somebody's help.
-pub trait Alarm: Send {
-    /// The host has no room for what the guest writes. The board pauses the machine. Called under the device's mutex, once for
-    /// each request that met it.
-    fn storage_full(&self);
-}
-
-/// A request under way.
-struct Request {
-    chain: Chain,
-    /// Met a full host; not with the disk now.
-    waits: bool,
-}
-
 /// The device.
 pub struct Blk {
     disk: DiskQueue,
-    alarm: Box<dyn Alarm>,
     serial: [u8; ID_LENGTH],
     features: u64,
     /// Counts resets, so that what was submitted before one is known when it completes.
@@ -103,8 +88,8 @@ pub struct Blk {
     /// Requests that the disk has, of whatever generation.
     with_disk: u32,
     /// By head index.
-    requests: Vec<Option<Request>>,
-    /// Requests that waited when the machine was saved.
+    requests: Vec<Option<Chain>>,
+    /// Requests that were under way when the machine was saved.
     restored: Vec<ChainState>,
 }
 
@@ -118,21 +103,12 @@ pub struct BlkState {
 impl Blk {
     /// A device over `disk`, which must be connected to the [`VirtioPci`] that the device becomes part of. `serial` is ASCII, cut
     /// to 20 bytes.
-    pub fn new(disk: DiskQueue, serial: &str, alarm: Box<dyn Alarm>) -> Self {
+    pub fn new(disk: DiskQueue, serial: &str) -> Self {
         let mut id = [0; ID_LENGTH];
         for (to, from) in id.iter_mut().zip(serial.bytes()) {
             *to = from;
         }
-        Self {
-            disk,
-            alarm,
-            serial: id,
-            features: 0,
-            generation: 0,
-            with_disk: 0,
-            requests: empty(),
-            restored: Vec::new(),
-        }
+        Self { disk, serial: id, features: 0, generation: 0, with_disk: 0, requests: empty(), restored: Vec::new() }
     }
 
     /// Config space (§5.2.4).
@@ -209,7 +185,7 @@ impl Blk {
             Ok(op) => {
                 let head = chain.head();
                 let tag = u64::from(self.generation) << 16 | u64::from(head);
-                self.requests[usize::from(head)] = Some(Request { chain, waits: false });
+                self.requests[usize::from(head)] = Some(chain);
                 self.with_disk += 1;
                 self.disk.submit(op, tag);
             }
@@ -217,17 +193,12 @@ impl Blk {
         }
     }
 
-    /// Tries the requests again that met a full host, here or before the machine was saved.
-    fn retry(&mut self, queues: &mut Queues) {
+    /// Makes the requests again that were under way when the machine was saved.
+    fn readmit(&mut self, queues: &mut Queues) {
         for saved in std::mem::take(&mut self.restored) {
             match queues.readmit(QUEUE, saved) {
-                Some(chain) => self.submit(chain, queues),
-                None => queues.fail(),
-            }
-        }
-        for head in 0..self.requests.len() {
-            if let Some(Request { chain, .. }) = self.requests[head].take_if(|request| request.waits) {
-                self.submit(chain, queues);
+                Some(chain) if self.requests[usize::from(chain.head())].is_none() => self.submit(chain, queues),
+                _ => queues.fail(),
             }
         }
     }
@@ -237,17 +208,8 @@ impl Blk {
         if tag >> 16 != u64::from(self.generation) {
             return;
         }
-        let Some(slot) = self.requests.get_mut(usize::from(tag as u16)) else { return };
-        match (result, slot) {
-            (Err(error), Some(request)) if error.kind() == io::ErrorKind::StorageFull => {
-                request.waits = true;
-                self.alarm.storage_full();
-            }
-            (result, slot) => {
-                if let Some(Request { chain, .. }) = slot.take() {
-                    finish(chain, if result.is_ok() { Status::Ok } else { Status::IoError }, queues);
-                }
-            }
+        if let Some(chain) = self.requests.get_mut(usize::from(tag as u16)).and_then(Option::take) {
+            finish(chain, if result.is_ok() { Status::Ok } else { Status::IoError }, queues);
         }
     }
 }
@@ -263,7 +225,7 @@ fn finish(chain: Chain, status: Status, queues: &mut Queues) {
     queues.push(QUEUE, chain, written);
 }
 
-fn empty() -> Vec<Option<Request>> {
+fn empty() -> Vec<Option<Chain>> {
     (0..QUEUE_SIZE).map(|_| None).collect()
 }
 
@@ -316,7 +278,7 @@ impl VirtioDevice for Blk {
     }
 
     fn process(&mut self, _: u16, queues: &mut Queues) {
-        self.retry(queues);
+        self.readmit(queues);
         while let Some(chain) = queues.pop(QUEUE) {
             self.submit(chain, queues);
         }
@@ -345,9 +307,9 @@ impl State for Blk {
     type Saved = BlkState;
 
     fn save(&self) -> BlkState {
-        let Self { disk: _, alarm: _, serial: _, features, generation: _, with_disk: _, requests, restored } = self;
-        let waiting = requests.iter().flatten().map(|request| request.chain.save());
-        BlkState { features: *features, waiting: restored.iter().cloned().chain(waiting).collect() }
+        let Self { disk: _, serial: _, features, generation: _, with_disk: _, requests, restored } = self;
+        let under_way = requests.iter().flatten().map(Chain::save);
+        BlkState { features: *features, waiting: restored.iter().cloned().chain(under_way).collect() }
     }
 
     fn restore(&mut self, saved: BlkState) -> Result<(), RestoreError> {

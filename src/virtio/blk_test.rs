@@ -9,7 +9,7 @@ use crate::driver::{Driver, Part, RAM, Request as Sent};
 
 #[derive(Clone, Default)]
 struct Alarms(Arc<AtomicU32>);
-impl Alarm for Alarms {
+impl disk::Alarm for Alarms {
     fn storage_full(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -30,7 +30,8 @@ fn fixture(features: u64, read_only: bool) -> Fixture {
     let contents = (0..SECTORS * SECTOR).map(|at| (at / SECTOR) as u8).collect();
     let disk = DiskQueue::bench(contents, bench.ram.clone(), read_only);
     let alarms = Alarms::default();
-    let blk = Blk::new(disk.clone(), "a-serial-number-of-more-than-20", Box::new(alarms.clone()));
+    disk.connect_alarm(Box::new(alarms.clone()));
+    let blk = Blk::new(disk.clone(), "a-serial-number-of-more-than-20");
     let mut driver = Driver::on(bench, blk);
     let target: Arc<Mutex<dyn Completions>> = driver.shared.clone();
     disk.connect(Arc::downgrade(&target));
@@ -240,13 +241,36 @@ fn a_full_host_is_waited_for() {
     f.disk.steps(10);
     assert_eq!(f.alarms.0.load(Ordering::Relaxed), 1);
     assert_eq!(f.driver.used(QUEUE), None);
-    // Saved and restored meanwhile.
-    check_state(&mut *f.driver.function(), Device::reset);
-    f.driver.ring(QUEUE);
+    f.disk.retry();
     f.disk.steps(10);
     assert_eq!(f.status(&request), 0);
     assert_eq!(f.read(4), [9; 512]);
+    // Saved and restored meanwhile, into a machine whose queue holds nothing.
+    f.disk.fail_next(io::ErrorKind::StorageFull);
+    let request = f.send(&[Part::Out(&header(1, 5)), Part::Out(&[8; 512]), Part::In(1)]);
+    f.disk.steps(10);
+    check_state(&mut *f.driver.function(), Device::reset);
+    f.disk.abandon();
+    f.driver.ring(QUEUE);
+    f.disk.steps(10);
+    assert_eq!(f.status(&request), 0);
+    assert_eq!(f.read(5), [8; 512]);
     assert_eq!(f.disk.steps(10), 0);
+}
+
+#[test]
+fn a_reset_gives_up_what_a_full_host_holds() {
+    let mut f = fixture(ALL, false);
+    f.disk.fail_next(io::ErrorKind::StorageFull);
+    f.send(&[Part::Out(&header(1, 4)), Part::Out(&[9; 512]), Part::In(1)]);
+    f.disk.steps(10);
+    f.driver.set_status(0);
+    assert_eq!(f.driver.status(), 0xf, "the disk may still read the guest's memory");
+    f.disk.abandon();
+    assert_eq!(f.driver.status(), 0);
+    f.driver.set_up(ALL);
+    assert_eq!(f.driver.used(QUEUE), None);
+    assert_eq!(f.read(4), [4; 512]);
 }
 
 #[test]
@@ -256,7 +280,7 @@ fn state() {
     check_state(&mut *f.driver.function(), Device::reset);
     assert_eq!(f.read(2), [2; 512]);
     let chain: ChainState = serde_json::from_str(r#"{"head":0,"readable":[],"writable":[]}"#).unwrap();
-    let mut blk = Blk::new(f.disk, "", Box::new(f.alarms));
+    let mut blk = Blk::new(f.disk, "");
     assert!(blk.restore(BlkState { features: 0, waiting: vec![chain; 257] }).is_err());
 }
 
@@ -266,6 +290,9 @@ fn noise() {
     driver.make_noise(ALL, |_, random| {
         if random & 8 != 0 {
             disk.fail_next(if random & 16 != 0 { io::ErrorKind::Other } else { io::ErrorKind::StorageFull });
+        }
+        if random & 32 != 0 {
+            disk.retry();
         }
         disk.steps(random as usize % 5);
     });

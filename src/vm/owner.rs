@@ -94,6 +94,9 @@ impl Owner {
     }
 
     fn hear(&mut self, news: News) -> Result<Then> {
+        if !self.machine.stands(&news) {
+            return Ok(Then::GoOn);
+        }
         match news {
             News::Power(PowerRequest::Reset) => self.reset(true)?,
             News::Power(PowerRequest::Off) => {
@@ -104,11 +107,21 @@ impl Owner {
             News::VariablesChanged => self.variables_changed = true,
             News::NetworkDown { id } => self.events.emit(&Event::NetworkDown { id }),
             News::StorageFull { drive } => {
+                let ran = self.machine.is_running();
                 self.machine.pause()?;
-                self.state = RunState::IoError;
-                let reason = "the disk of this computer is full: make room, then let the machine go on".into();
-                self.events.emit(&Event::BlockIoError { device: drive, reason });
-                self.events.emit(&Event::Stop {});
+                if self.state == RunState::Running {
+                    self.state = RunState::IoError;
+                }
+                self.events.emit(&Event::BlockIoError {
+                    device: drive,
+                    operation: "write".into(),
+                    action: "stop".into(),
+                    nospace: true,
+                    reason: "the disk of this computer is full: make room, then let the machine go on".into(),
+                });
+                if ran {
+                    self.events.emit(&Event::Stop {});
+                }
             }
             News::CpuFailed(why) => {
                 tracing::error!("the machine stopped: {why}");

@@ -16,7 +16,8 @@ enum Abuse {
     Command { port: u64, slot: u64, fis: [u8; 20], regions: Vec<(u64, u32)> },
     Packet { bytes: [u8; 12] },
     Step,
-    Fail,
+    Fail(bool),
+    Retry,
     Reset,
 }
 
@@ -55,7 +56,8 @@ fn abuses() -> impl Strategy<Value = Vec<Abuse>> {
         4 => command,
         2 => any::<[u8; 12]>().prop_map(|bytes| Abuse::Packet { bytes }),
         4 => Just(Abuse::Step),
-        1 => Just(Abuse::Fail),
+        1 => any::<bool>().prop_map(Abuse::Fail),
+        1 => Just(Abuse::Retry),
         1 => Just(Abuse::Reset),
     ];
     prop::collection::vec(abuse, 1..120)
@@ -68,6 +70,7 @@ proptest! {
     #[test]
     fn abuse_is_survived(abuses in abuses()) {
         let m = Machine::started();
+        m.disk.connect_alarm(Box::new(full::Quiet));
         for abuse in abuses {
             match abuse {
                 Abuse::Write { offset, size, value } => {
@@ -83,13 +86,17 @@ proptest! {
                 }
                 Abuse::Packet { bytes } => { m.packet_only(bytes); }
                 Abuse::Step => { m.disk.step(); m.disc.step(); }
-                Abuse::Fail => { m.disk.fail_next(ErrorKind::Other); }
+                Abuse::Fail(full) => {
+                    m.disk.fail_next(if full { ErrorKind::StorageFull } else { ErrorKind::Other });
+                }
+                Abuse::Retry => m.disk.retry(),
                 Abuse::Reset => m.write(0x04, 0x8000_0003),
             }
         }
         prop_assert!(m.disk.steps(100_000) < 100_000);
         prop_assert!(m.disc.steps(100_000) < 100_000);
         m.ahci.lock().unwrap().reset();
+        m.disk.abandon();
         m.ahci.lock().unwrap().core_mut().config_write(4, Size::Word, 6);
         m.start(0);
         prop_assert_eq!(m.run(0, ata(0xec, 0, 0), &[(DATA, 512)]).1, 0x50);

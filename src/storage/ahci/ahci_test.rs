@@ -361,9 +361,6 @@ fn host_errors_reach_the_guest() {
     m.disk.fail_next(ErrorKind::Other);
     assert_eq!(m.run(0, ata(0x25, 0, 1), &[(DATA, 512)]).1, 0x4051);
     m.restart(0);
-    m.disk.fail_next(ErrorKind::StorageFull);
-    assert_eq!(m.run(0, ata(0x35, 0, 1), &[(DATA, 512)]).1, 0x451);
-    m.restart(0);
     m.packet(&[0], &[]);
     m.disc.fail_next(ErrorKind::Other);
     assert_eq!(m.packet(&[0x28, 0, 0, 0, 0, 0, 0, 0, 1], &[(DATA, 2048)]).1, 0x3451);
@@ -675,3 +672,5 @@ fn foreign_states_are_refused() {
 
 #[path = "abuse_test.rs"]
 mod abuse;
+#[path = "full_test.rs"]
+mod full;

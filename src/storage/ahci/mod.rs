@@ -148,6 +148,14 @@ impl Ahci {
         Ok(result?)
     }
 
+    /// Starts what the guest issued and nobody fetched yet: after a machine was restored.
+    pub fn go_on(&mut self) {
+        for port in &mut self.ports {
+            port.kick(self.core.dma());
+        }
+        self.update();
+    }
+
     fn read_dword(&self, offset: u64) -> u32 {
         match Register::decode(offset, PORTS) {
             Register::Port(port, register) => self.ports[port].read(register),

@@ -418,14 +418,18 @@ impl Port {
             index: _,
             drive,
             registers,
-            running: _,
+            running,
             raised: _,
             generation: _,
             in_flight: _,
             stale: _,
             connecting: _,
         } = self;
-        PortState { registers: registers.clone(), drive: drive.as_ref().map(Drive::save) }
+        // What a full host holds is fetched again. Commands that are not queued are in the list still; the tags of those that
+        // are keep the guest from reusing their slots.
+        let held = (0..SLOTS).filter(|slot| running[*slot].is_some()).fold(0, |issue, slot| issue | 1 << slot);
+        let registers = Registers { issue: registers.issue | held, ..registers.clone() };
+        PortState { registers, drive: drive.as_ref().map(Drive::save) }
     }
 
     /// False when the state cannot be this port's.
