@@ -3,8 +3,7 @@
 //! Follows the ICH9 datasheet (316972), §13.1 (config space) and §5.9/§10.1 (PIRQ routing, RCBA). Every PIRQ reaches its I/O APIC pin
 //! (A to H are 16 to 23) and, while its route register says so, an ISA line as well.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use device::pci::{Identity, PciCore, PciCoreState, PciFunction};
 use device::{Device, Dma, IrqLine, LineSink, Mmio, Msi, RestoreError, Size, State};
@@ -40,17 +39,24 @@ pub trait LpcDecoder: Send {
 
 /// One PIRQ's two ways.
 struct Pirq {
-    level: AtomicBool,
-    route: AtomicU8,
+    /// Locked until both ways are driven: a device may change the level while the guest changes the route.
+    input: Mutex<PirqInput>,
     apic: IrqLine,
     /// Ends of the ISA lines, by number; `None` where it may not go.
     isa: Vec<Option<IrqLine>>,
 }
 
+struct PirqInput {
+    level: bool,
+    /// Its route register.
+    route: u8,
+}
+
 impl Pirq {
-    fn drive(&self) {
-        let level = self.level.load(Ordering::Acquire);
-        let route = self.route.load(Ordering::Acquire);
+    fn change(&self, change: impl FnOnce(&mut PirqInput)) {
+        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut input);
+        let PirqInput { level, route } = *input;
         self.apic.set(level);
         for (number, line) in self.isa.iter().enumerate() {
             if let Some(line) = line {
@@ -60,11 +66,10 @@ impl Pirq {
     }
 }
 
-struct PirqInput(Arc<Pirq>);
-impl LineSink for PirqInput {
+struct PirqPin(Arc<Pirq>);
+impl LineSink for PirqPin {
     fn set_level(&self, high: bool) {
-        self.0.level.store(high, Ordering::Release);
-        self.0.drive();
+        self.0.change(|input| input.level = high);
     }
 }
 
@@ -73,6 +78,8 @@ pub struct Lpc {
     core: PciCore,
     decoder: Box<dyn LpcDecoder>,
     pirqs: [Arc<Pirq>; PIRQS],
+    /// What leads into each; every device has an end of its own.
+    inputs: [IrqLine; PIRQS],
     pm: Option<u16>,
     rcba: Option<u64>,
 }
@@ -112,22 +119,22 @@ impl Lpc {
         });
         let pirqs = apic.map(|apic| {
             let isa = (0..16u8).map(|number| routable(number).then(|| isa[usize::from(number)].share())).collect();
-            Arc::new(Pirq { level: AtomicBool::new(false), route: AtomicU8::new(ROUTE_OFF), apic, isa })
+            Arc::new(Pirq { input: Mutex::new(PirqInput { level: false, route: ROUTE_OFF }), apic, isa })
         });
-        Self { core, decoder, pirqs, pm: None, rcba: None }
+        let inputs = pirqs.each_ref().map(|pirq| IrqLine::new(Box::new(PirqPin(Arc::clone(pirq)))));
+        Self { core, decoder, pirqs, inputs, pm: None, rcba: None }
     }
 
-    /// The line into PIRQ `number` (0 is A); devices take shares of it.
+    /// An end of the line into PIRQ `number` (0 is A), for one device.
     pub fn pirq(&self, number: usize) -> IrqLine {
-        IrqLine::new(Box::new(PirqInput(Arc::clone(&self.pirqs[number % PIRQS]))))
+        self.inputs[number % PIRQS].share()
     }
 
     fn derive(&mut self) {
         let config = self.core.config();
         for (number, pirq) in self.pirqs.iter().enumerate() {
             let register = if number < 4 { PIRQ_A + number } else { PIRQ_E + number - 4 };
-            pirq.route.store(config.byte(register), Ordering::Release);
-            pirq.drive();
+            pirq.change(|input| input.route = config.byte(register));
         }
         let pm =
             (config.byte(ACPI_CONTROL) & ACPI_ENABLE != 0).then(|| config.word(PMBASE) & 0xff80).filter(|at| *at != 0);
@@ -177,7 +184,7 @@ impl State for Lpc {
     type Saved = LpcState;
 
     fn save(&self) -> LpcState {
-        let Self { core, decoder: _, pirqs: _, pm: _, rcba: _ } = self;
+        let Self { core, decoder: _, pirqs: _, inputs: _, pm: _, rcba: _ } = self;
         LpcState { core: core.save() }
     }
 
@@ -302,6 +309,18 @@ mod tests {
         assert_eq!(isa11.levels.take(), [false]);
         lpc.config_write(0x68, Size::Byte, 8);
         device.set(false);
+        assert_eq!(bench.levels.take(), [false]);
+    }
+
+    #[test]
+    fn devices_share_a_pirq() {
+        let (bench, isa11) = (Bench::new(0x1000), Bench::new(0x1000));
+        let (lpc, _) = lpc(&bench, &isa11);
+        let (one, other) = (lpc.pirq(4), lpc.pirq(4));
+        one.set(true);
+        other.pulse();
+        assert_eq!(bench.levels.take(), [true]);
+        one.set(false);
         assert_eq!(bench.levels.take(), [false]);
     }
 

@@ -1,7 +1,7 @@
 //! Interrupt lines: level signals that several devices may share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a line ends: an input of the interrupt controllers.
 pub trait LineSink: Send + Sync {
@@ -11,7 +11,9 @@ pub trait LineSink: Send + Sync {
 
 /// The line itself: high while any of its drivers is.
 struct Wire {
-    drivers: AtomicU32,
+    /// How many are. Locked until the sink knows: two devices that change the line at once must tell it in the order in which
+    /// they did.
+    drivers: Mutex<u32>,
     sink: Box<dyn LineSink>,
 }
 
@@ -25,7 +27,7 @@ pub struct IrqLine {
 impl IrqLine {
     /// A line into `sink`, low.
     pub fn new(sink: Box<dyn LineSink>) -> Self {
-        Self::on(Arc::new(Wire { drivers: AtomicU32::new(0), sink }))
+        Self::on(Arc::new(Wire { drivers: Mutex::new(0), sink }))
     }
 
     /// A line that leads nowhere.
@@ -48,15 +50,17 @@ impl IrqLine {
 
     /// Drives this end high or low. Repeating a level costs nothing.
     pub fn set(&self, high: bool) {
+        if self.high.load(Ordering::Acquire) == high {
+            return;
+        }
+        let mut drivers = self.wire.drivers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.high.swap(high, Ordering::AcqRel) == high {
             return;
         }
-        if high {
-            if self.wire.drivers.fetch_add(1, Ordering::AcqRel) == 0 {
-                self.wire.sink.set_level(true);
-            }
-        } else if self.wire.drivers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.wire.sink.set_level(false);
+        let before = *drivers;
+        *drivers = if high { before + 1 } else { before - 1 };
+        if (before == 0) != (*drivers == 0) {
+            self.wire.sink.set_level(high);
         }
     }
 
@@ -69,5 +73,40 @@ impl IrqLine {
     /// The level that this end drives.
     pub fn is_high(&self) -> bool {
         self.high.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bench::Bench;
+
+    #[test]
+    fn a_shared_line_is_high_while_any_end_is() {
+        let bench = Bench::new(0x1000);
+        let (one, other) = (bench.line.share(), bench.line.share());
+        one.set(true);
+        other.set(true);
+        other.set(true);
+        one.set(false);
+        assert_eq!(bench.levels.take(), [true]);
+        other.pulse();
+        assert!(!other.is_high());
+        assert_eq!(bench.levels.take(), [false]);
+    }
+
+    #[test]
+    fn the_last_level_that_is_told_is_the_right_one() {
+        let bench = Bench::new(0x1000);
+        for _ in 0..200 {
+            let (one, other) = (bench.line.share(), bench.line.share());
+            one.set(true);
+            let raiser = other.clone();
+            let thread = std::thread::spawn(move || raiser.set(true));
+            one.set(false);
+            thread.join().unwrap();
+            assert_eq!(bench.levels.take().last(), Some(&true));
+            other.set(false);
+            bench.levels.take();
+        }
     }
 }
