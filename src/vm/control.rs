@@ -9,8 +9,7 @@ use std::io::{IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -19,7 +18,8 @@ use machine::Front;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::{Value, json};
 
-use crate::events::{Events, Lines};
+use crate::clients::{self, Service};
+use crate::events::{Events, Lines, Subscription};
 use crate::owner::Order;
 use crate::{keys, picture};
 
@@ -29,6 +29,8 @@ const CLIENTS: usize = 16;
 const FDS: usize = 16;
 /// Lines that may wait for a client to read them.
 const BACKLOG: usize = 1024;
+/// A client that does not read for this long, with its socket full, is dropped.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the guest may take to read what is sent over the serial line.
 const SERIAL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -70,28 +72,8 @@ pub(crate) struct Context {
 
 /// Serves clients on `listener` from threads of its own.
 pub(crate) fn serve(listener: UnixListener, context: Context) -> std::io::Result<()> {
-    let clients = Arc::new(AtomicUsize::new(0));
-    std::thread::Builder::new().name("control".into()).spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(stream) = stream else { continue };
-            if clients.fetch_add(1, Ordering::AcqRel) >= CLIENTS {
-                clients.fetch_sub(1, Ordering::AcqRel);
-                tracing::warn!("more than {CLIENTS} control clients: one was turned away");
-                continue;
-            }
-            let (context, clients) = (context.clone(), Arc::clone(&clients));
-            let client = std::thread::Builder::new().name("client".into()).spawn(move || {
-                if let Err(error) = serve_client(stream, &context) {
-                    tracing::debug!("control client: {error:#}");
-                }
-                clients.fetch_sub(1, Ordering::AcqRel);
-            });
-            if let Err(error) = client {
-                tracing::error!("a control client cannot be served: {error}");
-            }
-        }
-    })?;
-    Ok(())
+    let service = Service { listener: "control", client: "control client", most: CLIENTS };
+    clients::accept(listener.into(), service, move |socket| serve_client(socket.into(), &context))
 }
 
 fn greeting() -> Value {
@@ -111,9 +93,10 @@ fn version() -> Value {
 }
 
 fn serve_client(stream: UnixStream, context: &Context) -> Result<()> {
+    stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     let (lines, queue) = mpsc::sync_channel::<Value>(BACKLOG);
     let mut out = stream.try_clone()?;
-    std::thread::Builder::new().name("client-out".into()).spawn(move || {
+    let writer = std::thread::Builder::new().name("client-out".into()).spawn(move || {
         for line in queue {
             let mut text = line.to_string();
             text.push_str("\r\n");
@@ -122,32 +105,45 @@ fn serve_client(stream: UnixStream, context: &Context) -> Result<()> {
             }
         }
     })?;
+    let result = converse(stream, lines, context);
+    // What is still to be said is said; the client keeps its place until then. A panic was reported when it happened.
+    let _ = writer.join();
+    result
+}
+
+/// Answers commands until the client is gone.
+fn converse(stream: UnixStream, lines: Lines, context: &Context) -> Result<()> {
     lines.send(greeting())?;
     let mut reader = Reader { stream, bytes: VecDeque::new(), fds: Vec::new() };
-    let mut negotiated = false;
+    let mut subscription = None;
     while let Some(line) = reader.line()? {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         let fds = std::mem::take(&mut reader.fds);
-        let answer = answer(&line, fds, &mut negotiated, &lines, context);
+        let answer = answer(&line, fds, &mut subscription, &lines, context);
         lines.send(answer)?;
     }
     Ok(())
 }
 
 /// One command's answer, as its line.
-fn answer(line: &[u8], fds: Vec<OwnedFd>, negotiated: &mut bool, lines: &Lines, context: &Context) -> Value {
+fn answer(
+    line: &[u8],
+    fds: Vec<OwnedFd>,
+    subscription: &mut Option<Subscription>,
+    lines: &Lines,
+    context: &Context,
+) -> Value {
     let failed = |class: &str, sentence: String| json!({ "class": class, "desc": sentence });
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => return json!({ "error": failed("GenericError", format!("this is not a command: {error}")) }),
     };
     let id = request.id.clone();
-    let outcome = match (request.execute.as_str(), *negotiated) {
+    let outcome = match (request.execute.as_str(), subscription.is_some()) {
         ("qmp_capabilities", false) => {
-            *negotiated = true;
-            context.events.subscribe(lines.clone());
+            *subscription = Some(context.events.subscribe(lines.clone()));
             Ok(json!({}))
         }
         (_, false) => {

@@ -5,6 +5,7 @@
 //! on threads of their own and leave word with it.
 
 mod check;
+mod clients;
 mod control;
 mod events;
 mod keys;

@@ -6,7 +6,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,9 @@ use api::input::Button;
 use api::ui::{MAX_SIDE, MESSAGE_BYTES, ToConsole, ToEngine, VERSION};
 use machine::{Changes, Front};
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags};
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+
+use crate::clients::{self, Service};
 
 /// Consoles at the same time.
 const CONSOLES: usize = 8;
@@ -28,35 +30,8 @@ const SEND_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves consoles on `listener`, a listening `SOCK_SEQPACKET` socket, from threads of its own.
 pub(crate) fn serve(listener: OwnedFd, name: String, front: Front) -> std::io::Result<()> {
-    let consoles = Arc::new(AtomicUsize::new(0));
-    std::thread::Builder::new().name("ui".into()).spawn(move || {
-        loop {
-            let socket = match rustix::net::accept_with(&listener, SocketFlags::CLOEXEC) {
-                Ok(socket) => socket,
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => continue,
-                Err(error) => {
-                    tracing::error!("no more consoles: {error}");
-                    return;
-                }
-            };
-            if consoles.fetch_add(1, Ordering::AcqRel) >= CONSOLES {
-                consoles.fetch_sub(1, Ordering::AcqRel);
-                tracing::warn!("more than {CONSOLES} consoles: one was turned away");
-                continue;
-            }
-            let (name, front, consoles) = (name.clone(), front.clone(), Arc::clone(&consoles));
-            let thread = std::thread::Builder::new().name("console".into()).spawn(move || {
-                if let Err(error) = serve_console(&Arc::new(socket), name, &front) {
-                    tracing::debug!("console: {error:#}");
-                }
-                consoles.fetch_sub(1, Ordering::AcqRel);
-            });
-            if let Err(error) = thread {
-                tracing::error!("a console cannot be served: {error}");
-            }
-        }
-    })?;
-    Ok(())
+    let service = Service { listener: "ui", client: "console", most: CONSOLES };
+    clients::accept(listener, service, move |socket| serve_console(&Arc::new(socket), name.clone(), &front))
 }
 
 fn serve_console(socket: &Arc<OwnedFd>, name: String, front: &Front) -> Result<()> {
