@@ -45,9 +45,12 @@ impl Front {
         &self.screen
     }
 
-    /// Brings the screen up to date; whoever watches calls it before each frame.
-    pub fn refresh(&self) {
-        lock(&self.vga).refresh(&*self.space);
+    /// Brings the screen up to date; whoever watches calls it before each frame. True when there is no other way to see what
+    /// changes: the guest writes to video memory. Else the device tells.
+    pub fn refresh(&self) -> bool {
+        let mut vga = lock(&self.vga);
+        vga.refresh(&*self.space);
+        vga.is_shown()
     }
 
     /// What stands on the screen now; nothing while the screen is off.

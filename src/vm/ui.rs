@@ -6,14 +6,13 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use api::input::Button;
 use api::ui::{MAX_SIDE, MESSAGE_BYTES, ToConsole, ToEngine, VERSION};
-use machine::{Changes, Front};
+use machine::{Changes, Front, Watcher};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
@@ -25,6 +24,8 @@ const CONSOLES: usize = 8;
 const FRAME: Duration = Duration::from_millis(16);
 /// How long a picture may go without a look at video memory while nothing announces changes.
 const IDLE_LOOK: Duration = Duration::from_millis(33);
+/// How long a console may not know of a pointer that became absolute while nothing else happens.
+const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// A console that does not take messages for this long is dropped.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -37,12 +38,11 @@ pub(crate) fn serve(listener: OwnedFd, name: String, front: Front) -> std::io::R
 fn serve_console(socket: &Arc<OwnedFd>, name: String, front: &Front) -> Result<()> {
     rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Send, Some(SEND_PATIENCE))?;
     send(socket, &ToConsole::Hello { version: VERSION, name }, None)?;
-    let (acknowledge, acknowledged) = mpsc::channel();
-    let gone = Arc::new(AtomicBool::new(false));
+    let watcher = Arc::new(front.screen().watch());
     let painter = {
-        let (socket, front, gone) = (Arc::clone(socket), front.clone(), Arc::clone(&gone));
+        let (socket, front, watcher) = (Arc::clone(socket), front.clone(), Arc::clone(&watcher));
         std::thread::Builder::new().name("painter".into()).spawn(move || {
-            if let Err(error) = paint(&socket, &front, &acknowledged, &gone) {
+            if let Err(error) = paint(&socket, &front, &watcher) {
                 tracing::debug!("console: {error:#}");
             }
             // Wakes the reader.
@@ -50,10 +50,9 @@ fn serve_console(socket: &Arc<OwnedFd>, name: String, front: &Front) -> Result<(
         })?
     };
     let mut held = Held::default();
-    let result = listen(socket, front, &acknowledge, &mut held);
+    let result = listen(socket, front, &watcher, &mut held);
     held.release(front);
-    gone.store(true, Ordering::Release);
-    drop(acknowledge);
+    watcher.end();
     // A panic of the thread was reported when it happened.
     let _ = painter.join();
     result
@@ -78,7 +77,7 @@ impl Held {
 }
 
 /// Takes the person's input until the console is gone.
-fn listen(socket: &OwnedFd, front: &Front, acknowledge: &mpsc::Sender<()>, held: &mut Held) -> Result<()> {
+fn listen(socket: &OwnedFd, front: &Front, watcher: &Watcher, held: &mut Held) -> Result<()> {
     loop {
         let mut bytes = [0; MESSAGE_BYTES];
         // No descriptor is wanted: without room for them the kernel closes those that come.
@@ -94,10 +93,7 @@ fn listen(socket: &OwnedFd, front: &Front, acknowledge: &mpsc::Sender<()>, held:
         let message: ToEngine = serde_json::from_slice(&bytes[..message.bytes]).context("a message cannot be read")?;
         let input = front.input();
         match message {
-            ToEngine::FrameDone => {
-                // The painter ends first only when the connection does.
-                let _ = acknowledge.send(());
-            }
+            ToEngine::FrameDone => watcher.acknowledge(),
             ToEngine::Key { code, down } => {
                 ensure!(code < 0x300, "there is no key {code}");
                 if down == held.keys.contains(&code) {
@@ -138,35 +134,29 @@ fn listen(socket: &OwnedFd, front: &Front, acknowledge: &mpsc::Sender<()>, held:
 }
 
 /// Sends what changes on the screen until the console or the machine is gone.
-fn paint(socket: &OwnedFd, front: &Front, acknowledged: &mpsc::Receiver<()>, gone: &AtomicBool) -> Result<()> {
-    let watcher = front.screen().watch();
-    let mut ready = true;
+fn paint(socket: &OwnedFd, front: &Front, watcher: &Watcher) -> Result<()> {
     let mut absolute = None;
     let mut last = Instant::now() - FRAME;
-    while !gone.load(Ordering::Acquire) {
-        if !ready {
-            ready = acknowledged.recv_timeout(IDLE_LOOK).is_ok();
-        }
-        while acknowledged.try_recv().is_ok() {}
-        if ready {
+    loop {
+        let mut limit = IDLE_WAIT;
+        if watcher.is_ready() {
             std::thread::sleep(FRAME.saturating_sub(last.elapsed()));
             last = Instant::now();
-            front.refresh();
+            if front.refresh() {
+                limit = IDLE_LOOK;
+            }
         }
-        if absolute != Some(front.input().is_absolute()) {
-            let now = front.input().is_absolute();
-            absolute = Some(now);
+        let now = front.input().is_absolute();
+        if absolute.replace(now) != Some(now) {
             send(socket, &ToConsole::PointerMode { absolute: now }, None)?;
         }
-        let limit = if ready { IDLE_LOOK } else { Duration::ZERO };
-        let Some(changes) = watcher.take(ready, limit) else { return Ok(()) };
-        ready = tell(socket, &changes)? && ready;
+        let Some(changes) = watcher.take(limit) else { return Ok(()) };
+        tell(socket, &changes)?;
     }
-    Ok(())
 }
 
-/// Sends changes; false when a frame is now to be acknowledged.
-fn tell(socket: &OwnedFd, changes: &Changes) -> Result<bool> {
+/// Sends changes.
+fn tell(socket: &OwnedFd, changes: &Changes) -> Result<()> {
     match &changes.scanout {
         Some(Some(scanout)) => {
             let file = scanout.memory.file().context("the screen's memory has no file")?;
@@ -194,11 +184,10 @@ fn tell(socket: &OwnedFd, changes: &Changes) -> Result<bool> {
     if let Some((x, y)) = changes.cursor_at {
         send(socket, &ToConsole::CursorAt { x, y }, None)?;
     }
-    if changes.damage.is_empty() {
-        return Ok(true);
+    if !changes.damage.is_empty() {
+        send(socket, &ToConsole::Update(changes.damage), None)?;
     }
-    send(socket, &ToConsole::Update(changes.damage), None)?;
-    Ok(false)
+    Ok(())
 }
 
 /// A memfd with these bytes that nobody can change.
