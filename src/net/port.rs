@@ -15,6 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
@@ -24,6 +25,8 @@ use crate::framing::{Inbox, Outbox, Read};
 
 /// Bytes of frames that wait for the cable. As much again may be on its way into it.
 const QUEUE: usize = 1 << 20;
+/// Before the thread polls again when that failed.
+const POLL_REST: Duration = Duration::from_millis(100);
 
 /// A NIC's receiving side. All calls come from the port's thread under the device's mutex.
 pub trait FrameSink: Send {
@@ -331,7 +334,11 @@ impl Mover {
         fds.extend(self.cable.as_ref().map(|cable| PollFd::new(cable, wanted)));
         match poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => tracing::error!("polling a network port: {error}"),
+            Err(error) => {
+                // Out of kernel memory, which may pass: not worth a tight loop.
+                tracing::error!("polling a network port: {error}");
+                std::thread::sleep(POLL_REST);
+            }
         }
         let woken = !fds[0].revents().is_empty();
         let ready = fds.get(1).map_or(PollFlags::empty(), PollFd::revents);
