@@ -3,30 +3,26 @@
 //! A client has two threads, one that reads commands and one that writes answers and events in their order. What concerns screen,
 //! input and serial line is done here by [`machine::Front`]; everything else is an [`Order`] to the machine's owner.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{IoSliceMut, Write};
-use std::mem::MaybeUninit;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use api::control::{Command, LINE_BYTES, Request, Text};
+use api::control::{Command, Request, Text};
 use machine::Front;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::{Value, json};
 
 use crate::clients::{self, Service};
 use crate::events::{Events, Lines, Subscription};
+use crate::messages::Messages;
 use crate::owner::Order;
 use crate::{keys, picture};
 
 /// Clients at the same time.
 const CLIENTS: usize = 16;
-/// Descriptors that may wait for their command.
-const FDS: usize = 16;
 /// Lines that may wait for a client to read them.
 const BACKLOG: usize = 1024;
 /// A client that does not read for this long, with its socket full, is dropped.
@@ -114,14 +110,10 @@ fn serve_client(stream: UnixStream, context: &Context) -> Result<()> {
 /// Answers commands until the client is gone.
 fn converse(stream: UnixStream, lines: Lines, context: &Context) -> Result<()> {
     lines.send(greeting())?;
-    let mut reader = Reader { stream, bytes: VecDeque::new(), fds: Vec::new() };
+    let mut messages = Messages::new(stream);
     let mut subscription = None;
-    while let Some(line) = reader.line()? {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let fds = std::mem::take(&mut reader.fds);
-        let answer = answer(&line, fds, &mut subscription, &lines, context);
+    while let Some((message, fds)) = messages.next()? {
+        let answer = answer(&message, fds, &mut subscription, &lines, context);
         lines.send(answer)?;
     }
     Ok(())
@@ -129,14 +121,14 @@ fn converse(stream: UnixStream, lines: Lines, context: &Context) -> Result<()> {
 
 /// One command's answer, as its line.
 fn answer(
-    line: &[u8],
+    message: &[u8],
     fds: Vec<OwnedFd>,
     subscription: &mut Option<Subscription>,
     lines: &Lines,
     context: &Context,
 ) -> Value {
     let failed = |class: &str, sentence: String| json!({ "class": class, "desc": sentence });
-    let request: Request = match serde_json::from_slice(line) {
+    let request: Request = match serde_json::from_slice(message) {
         Ok(request) => request,
         Err(error) => return json!({ "error": failed("GenericError", format!("this is not a command: {error}")) }),
     };
@@ -221,52 +213,5 @@ fn perform(request: &Request, mut fds: Vec<OwnedFd>, context: &Context) -> Resul
                 Err(_) => bail!("the machine is ending"),
             }
         }
-    }
-}
-
-/// Lines with their descriptors.
-struct Reader {
-    stream: UnixStream,
-    bytes: VecDeque<u8>,
-    fds: Vec<OwnedFd>,
-}
-
-impl Reader {
-    /// The next line without its end; `None` when the client is gone.
-    fn line(&mut self) -> Result<Option<Vec<u8>>> {
-        let mut searched = 0;
-        loop {
-            if let Some(end) = self.bytes.iter().skip(searched).position(|byte| *byte == b'\n') {
-                let mut line: Vec<u8> = self.bytes.drain(..=searched + end).collect();
-                line.pop();
-                return Ok(Some(line));
-            }
-            searched = self.bytes.len();
-            ensure!(searched <= LINE_BYTES, "a command of more than {LINE_BYTES} bytes");
-            if !self.receive()? {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn receive(&mut self) -> Result<bool> {
-        let mut bytes = [0; 4096];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let message = loop {
-            match rustix::net::recvmsg(&self.stream, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-                Err(rustix::io::Errno::INTR) => continue,
-                other => break other?,
-            }
-        };
-        for item in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = item {
-                self.fds.extend(rights);
-            }
-        }
-        ensure!(self.fds.len() <= FDS, "more than {FDS} descriptors with one command");
-        self.bytes.extend(&bytes[..message.bytes]);
-        Ok(message.bytes > 0)
     }
 }

@@ -9,6 +9,7 @@ mod clients;
 mod control;
 mod events;
 mod keys;
+mod messages;
 mod owner;
 mod picture;
 mod sandbox;
