@@ -157,6 +157,11 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
+    /// The test host's memory in MiB.
+    pub(crate) fn memory_mib(&self) -> u32 {
+        self.memory.unwrap_or_else(|| HostArgs::new(Vec::new()).memory)
+    }
+
     /// The test host for `target`, running `command`, with its files in `output`.
     ///
     /// # Errors
@@ -165,7 +170,7 @@ impl Wishes {
         let mut host = HostArgs::new(command);
         host.exact = self.exact;
         host.cpus = self.cpus.unwrap_or(host.cpus);
-        host.memory = self.memory.unwrap_or(host.memory);
+        host.memory = self.memory_mib();
         host.timeout = self.timeout.unwrap_or(host.timeout);
         host.writable.push(output.to_owned());
         if let Some(size) = self.usb_stick {

@@ -12,7 +12,7 @@ use crate::{
     cargo::{build_programs, build_tests, wishes},
     host::{Engines, where_engines_run},
     packages::{self, Purpose},
-    test::place::Run,
+    test::place::{Run, Show},
     workspace,
 };
 
@@ -90,7 +90,7 @@ fn run_demo(args: &DemoArgs) -> Result<ExitCode> {
     let test = tests.executables.first().context("the demo does not build")?;
     let output = workspace::target_dir().join("demo");
     let arguments = ["--test-threads=1", "--nocapture"];
-    let run = Run { test, arguments: &arguments, wishes: &wishes, output: &output, full: false, quiet: false };
+    let run = Run { test, arguments: &arguments, wishes: &wishes, output: &output, full: false, show: Show::Live };
     let tally = run.run(where_engines_run())?;
     if tally.failed == 0 && tally.passed > 0 {
         println!("Pictures are in {}", output.display());

@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -61,10 +62,10 @@ pub(super) fn prepare(cache: &Path) -> Result<Boot> {
             // Numbered: the script loads them in the order of their names.
             archive.file(&format!("modules/{order:03}.ko"), &unpacked(module)?);
         }
-        // Several xtasks may do this at once; each moves a whole file into place.
-        let partial = cache.join(format!("initramfs-{}.partial", std::process::id()));
-        fs::write(&partial, archive.finish())?;
-        fs::rename(&partial, &initramfs)?;
+        // Several may do this at once; each moves a whole file into place.
+        let mut partial = tempfile::NamedTempFile::new_in(cache)?;
+        partial.write_all(&archive.finish())?;
+        partial.persist(&initramfs)?;
     }
     Ok(Boot { kernel, initramfs })
 }

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &HostArgs, console: &mut dyn Console) -> Result<i32> {
 fn attempt_run(args: &HostArgs, boot: &Boot, cache: &Path, console: &mut dyn Console) -> Result<Outcome> {
     let here = RunFolder::new(cache)?;
     // The very program that is running, so that both ends speak the same frames whatever is built meanwhile.
-    fs::copy("/proc/self/exe", here.path.join("xtask")).context("cannot copy xtask for the test host")?;
+    fs::copy("/proc/self/exe", here.path().join("xtask")).context("cannot copy xtask for the test host")?;
     let writable = writable_folders(args)?;
     let request = Request {
         command: args.command.clone(),
@@ -99,16 +99,16 @@ fn attempt_run(args: &HostArgs, boot: &Boot, cache: &Path, console: &mut dyn Con
         modules: qemu::modules(args),
         disks: args.usb_stick.len(),
     };
-    fs::write(here.path.join("request.json"), serde_json::to_vec(&request)?)?;
+    fs::write(here.path().join("request.json"), serde_json::to_vec(&request)?)?;
 
     let (ours, theirs) = UnixStream::pair()?;
     fcntl_setfd(&theirs, FdFlags::empty())?;
-    let wiring = Wiring { boot, run_folder: &here.path, writable: &writable, port_fd: theirs.as_raw_fd() };
+    let wiring = Wiring { boot, run_folder: here.path(), writable: &writable, port_fd: theirs.as_raw_fd() };
     let mut qemu = Emulator(
         qemu::command(args, &wiring)
             .stdin(Stdio::null())
-            .stdout(fs::File::create(here.path.join("qemu.log"))?)
-            .stderr(fs::OpenOptions::new().append(true).open(here.path.join("qemu.log"))?)
+            .stdout(fs::File::create(here.path().join("qemu.log"))?)
+            .stderr(fs::OpenOptions::new().append(true).open(here.path().join("qemu.log"))?)
             .spawn()
             .context("cannot start QEMU: install qemu-system-x86")?,
     );
@@ -188,22 +188,25 @@ impl Drop for Emulator {
     }
 }
 
-/// `target/host/run-PID/`: the request, the program, the logs of one run. Gone afterwards but for the last kernel
+/// `target/host/run-PID-…/`: the request, the program, the logs of one run. Gone afterwards but for the last kernel
 /// log, which is kept as `target/host/kernel.log`.
 struct RunFolder {
-    path: PathBuf,
+    folder: tempfile::TempDir,
 }
 
 impl RunFolder {
     fn new(cache: &Path) -> Result<Self> {
-        let path = cache.join(format!("run-{}", std::process::id()));
-        fs::create_dir_all(&path)?;
-        Ok(Self { path })
+        let prefix = format!("run-{}-", std::process::id());
+        Ok(Self { folder: tempfile::Builder::new().prefix(&prefix).tempdir_in(cache)? })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     fn last_words(&self) -> String {
         let tail = |name| {
-            let text = fs::read(self.path.join(name)).unwrap_or_default();
+            let text = fs::read(self.path().join(name)).unwrap_or_default();
             let text = String::from_utf8_lossy(&text).into_owned();
             let lines: Vec<_> = text.lines().collect();
             lines[lines.len().saturating_sub(25)..].join("\n")
@@ -215,9 +218,8 @@ impl RunFolder {
 impl Drop for RunFolder {
     fn drop(&mut self) {
         for log in ["kernel.log", "qemu.log"] {
-            let _ = fs::rename(self.path.join(log), folder().join(log));
+            let _ = fs::rename(self.path().join(log), folder().join(log));
         }
-        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -225,7 +227,8 @@ impl Drop for RunFolder {
 fn forget_dead_runs(cache: &Path) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix("run-")) else { continue };
+        let Some(run) = name.to_str().and_then(|name| name.strip_prefix("run-")) else { continue };
+        let pid = run.split_once('-').map_or(run, |(pid, _)| pid);
         if !Path::new("/proc").join(pid).exists() {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -291,8 +294,8 @@ mod tests {
     #[test]
     fn folders_of_dead_runs_go() {
         let cache = tempfile::tempdir().unwrap();
-        let alive = cache.path().join(format!("run-{}", std::process::id()));
-        let dead = cache.path().join("run-999999999");
+        let alive = cache.path().join(format!("run-{}-aB3", std::process::id()));
+        let dead = cache.path().join("run-999999999-aB3");
         fs::create_dir(&alive).unwrap();
         fs::create_dir(&dead).unwrap();
         forget_dead_runs(cache.path());

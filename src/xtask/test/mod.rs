@@ -6,16 +6,20 @@
 //!   machine's KVM, or each executable in a test host of its own;
 //! - all others run here.
 //!
+//! One runs at a time, but for those in exact test hosts, which come last: such a host is one thread, and however busy the machine
+//! is does not show in it, so as many run side by side as there are processors and there is memory.
+//!
 //! What an end-to-end test may rely on: working directory and `CARGO_MANIFEST_DIR` are its package's folder;
 //! `DORMER_BIN_DIR` has the built programs; `DORMER_TEST_OUT` is a writable folder that stays (`target/test-out`);
 //! `DORMER_TEST_FULL` is `1` or empty; `DORMER_TEST_HOST` is set in a test host, where it is root and every other
 //! folder forgets what is written to it. It runs one test at a time. What it wants of the test host stands in
 //! `tests/Cargo.toml` (see [`crate::cargo::Wishes`]). A test that cannot run prints `skipped: REASON` and returns.
 
+mod lanes;
 pub(crate) mod place;
 pub(crate) mod tally;
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::Result;
 use clap::Args;
@@ -26,7 +30,7 @@ use crate::{
     packages::{self, Purpose},
     workspace,
 };
-use place::Run;
+use place::{Run, Show};
 use tally::Tally;
 
 /// The crates whose own tests run guests.
@@ -100,13 +104,16 @@ impl Session<'_> {
         }
         // What is quick to fail comes first.
         tests.sort_by_key(|test| (test.is_end_to_end(), needs_kvm(test), test.name()));
-        for test in &tests {
-            let wishes = wishes.get(&test.target).filter(|_| test.is_end_to_end()).cloned().unwrap_or_default();
-            self.test(test, &wishes);
+        let mut jobs: Vec<_> = tests.iter().filter_map(|test| self.job(test, &wishes)).collect();
+        let side_by_side = jobs.extract_if(.., |job| job.is_exact()).collect();
+        for job in jobs {
+            heading(&job.name());
+            self.ended(&job.name(), job.run(Show::Live));
         }
         if self.args.only.is_empty() {
             self.documentation()?;
         }
+        lanes::run(side_by_side, |name, ended| self.ended(name, ended));
         Ok(())
     }
 
@@ -126,37 +133,25 @@ impl Session<'_> {
         self.count(what, Tally::check(passed));
     }
 
-    fn test(&mut self, test: &TestExecutable, wishes: &Wishes) {
-        let name = test.name();
+    /// What is to be done about a test executable; nothing, counted as skipped, if it is only for `--full`.
+    fn job<'a>(&mut self, test: &'a TestExecutable, wishes: &BTreeMap<String, Wishes>) -> Option<Job<'a>> {
+        let wishes = wishes.get(&test.target).filter(|_| test.is_end_to_end()).cloned().unwrap_or_default();
         if wishes.full && !self.args.full && self.args.only.is_empty() {
-            println!("{name}: only in --full");
+            println!("{}: only in --full", test.name());
             self.tally.skipped += 1;
-            return;
+            return None;
         }
         let place = if needs_kvm(test) { where_engines_run() } else { Engines::Here };
-        heading(&match place {
-            Engines::Here => name.clone(),
-            Engines::TestHost => format!("{name} (in the test host)"),
-        });
-        // Guests take all there is, so one at a time, with what happens in sight.
-        let arguments: &[&str] =
-            if test.is_end_to_end() { &["--test-threads=1", "--nocapture"] } else { &["--show-output"] };
-        let output = output_folder();
-        let began = Instant::now();
-        let run = Run {
-            test,
-            arguments,
-            wishes,
-            output: &output,
-            full: self.args.full,
-            quiet: place == Engines::Here && !test.is_end_to_end(),
-        };
-        let tally = run.run(place).unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
+        Some(Job { test, wishes, place, full: self.args.full })
+    }
+
+    fn ended(&mut self, name: &str, ended: Ended) {
+        let tally = ended.tally.unwrap_or_else(|error| {
+            eprintln!("error: {name}: {error:#}");
             Tally::check(false)
         });
-        println!("{name}: {tally} in {:.1} s", began.elapsed().as_secs_f32());
-        self.count(&name, tally);
+        println!("{name}: {tally} in {:.1} s", ended.seconds);
+        self.count(name, tally);
     }
 
     fn documentation(&mut self) -> Result<()> {
@@ -177,6 +172,54 @@ impl Session<'_> {
         if tally.failed > 0 {
             self.failures.push(what.to_owned());
         }
+    }
+}
+
+/// A test executable that is to be run.
+struct Job<'a> {
+    test: &'a TestExecutable,
+    wishes: Wishes,
+    place: Engines,
+    full: bool,
+}
+
+/// What became of a job.
+struct Ended {
+    tally: Result<Tally>,
+    seconds: f32,
+}
+
+impl Job<'_> {
+    /// For people: the test's name, and where it runs if that is not here.
+    fn name(&self) -> String {
+        match self.place {
+            Engines::Here => self.test.name(),
+            Engines::TestHost => format!("{} (in the test host)", self.test.name()),
+        }
+    }
+
+    /// Whether nothing beside it disturbs it.
+    fn is_exact(&self) -> bool {
+        self.place == Engines::TestHost && self.wishes.exact
+    }
+
+    /// Runs it; with [`Show::Live`], what is of no interest unless it fails is shown only then.
+    fn run(&self, show: Show) -> Ended {
+        let guests = self.test.is_end_to_end();
+        // Guests take all there is, so one at a time, with what happens in sight.
+        let arguments: &[&str] = if guests { &["--test-threads=1", "--nocapture"] } else { &["--show-output"] };
+        let quiet = self.place == Engines::Here && !guests;
+        let run = Run {
+            test: self.test,
+            arguments,
+            wishes: &self.wishes,
+            output: &output_folder(),
+            full: self.full,
+            show: if quiet { Show::IfFailed } else { show },
+        };
+        let began = Instant::now();
+        let tally = run.run(self.place);
+        Ended { tally, seconds: began.elapsed().as_secs_f32() }
     }
 }
 

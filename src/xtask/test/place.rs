@@ -27,8 +27,19 @@ pub(crate) struct Run<'a> {
     pub(crate) output: &'a Path,
     /// Whether long tests are wanted.
     pub(crate) full: bool,
-    /// Show what it prints only if it fails.
-    pub(crate) quiet: bool,
+    /// When what it prints is shown.
+    pub(crate) show: Show,
+}
+
+/// When a test's output is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// As it comes.
+    Live,
+    /// In one piece, when the test has ended: others run at the same time.
+    AtEnd,
+    /// In one piece, if the test fails.
+    IfFailed,
 }
 
 impl Run<'_> {
@@ -74,16 +85,11 @@ impl Run<'_> {
                 }
             }
         });
-        let mut reader = Reader::default();
-        let mut unseen = Vec::new();
-        let mut take = |bytes: Vec<u8>| {
-            reader.feed(&bytes);
-            if self.quiet { unseen.extend(bytes) } else { show(&bytes) }
-        };
+        let mut counting = Counting::new(self.show);
         let deadline = Instant::now() + Duration::from_secs(self.wishes.timeout.unwrap_or(1800));
         let status = loop {
             match received.recv_timeout(Duration::from_millis(20)) {
-                Ok(bytes) => take(bytes),
+                Ok(bytes) => counting.output(Stream::Out, &bytes),
                 // It closed its output, or has nothing to say at the moment.
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(20)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -99,16 +105,12 @@ impl Run<'_> {
         };
         // What is still in the pipe; a process left behind by the test may hold it open.
         while let Ok(bytes) = received.recv_timeout(Duration::from_millis(500)) {
-            take(bytes);
-        }
-        let tally = reader.finish(status.is_some_and(|status| status.success()));
-        if tally.failed > 0 {
-            show(&unseen);
+            counting.output(Stream::Out, &bytes);
         }
         if status.is_none() {
-            println!("\n*** stopped because it took too long ***");
+            counting.output(Stream::Err, b"\n*** stopped because it took too long ***\n");
         }
-        Ok(tally)
+        Ok(counting.finish(status.is_some_and(|status| status.success())))
     }
 
     fn test_host(&self) -> Result<Tally> {
@@ -118,34 +120,58 @@ impl Run<'_> {
         command.push(self.test.path.display().to_string());
         command.extend(self.arguments.iter().map(|&argument| argument.to_owned()));
         let host = self.wishes.host(&self.test.target, self.output, command)?;
-        let mut counting = Counting(Reader::default());
-        let status = host::run(&host, &mut counting)?;
-        Ok(counting.0.finish(status == 0))
+        let mut counting = Counting::new(self.show);
+        let status = host::run(&host, &mut counting);
+        // What was printed until then is the way to the reason.
+        let tally = counting.finish(status.as_ref().is_ok_and(|&status| status == 0));
+        status.map(|_| tally)
+    }
+}
+
+/// Takes a test's output: counts along, and shows it when that is wanted.
+struct Counting {
+    reader: Reader,
+    show: Show,
+    /// What is not shown yet.
+    kept: Vec<u8>,
+}
+
+impl Counting {
+    fn new(show: Show) -> Self {
+        Self { reader: Reader::default(), show, kept: Vec::new() }
+    }
+
+    /// The count, after what is left to be shown.
+    fn finish(self, succeeded: bool) -> Tally {
+        let tally = self.reader.finish(succeeded);
+        if self.show == Show::AtEnd || tally.failed > 0 {
+            show(&self.kept);
+        }
+        tally
+    }
+}
+
+impl Console for Counting {
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        if stream == Stream::Out {
+            self.reader.feed(bytes);
+        }
+        match (self.show, stream) {
+            (Show::Live, Stream::Out) => show(bytes),
+            (Show::Live, Stream::Err) => {
+                // As with standard output.
+                let _ = std::io::stderr().write_all(bytes);
+            }
+            _ => self.kept.extend_from_slice(bytes),
+        }
+    }
+
+    fn restarted(&mut self) {
+        self.reader = Reader::default();
     }
 }
 
 fn show(bytes: &[u8]) {
     // A terminal that went away changes nothing about the tests.
     let _ = stdout().write_all(bytes).and_then(|()| stdout().flush());
-}
-
-/// Shows a test host's output and counts along.
-struct Counting(Reader);
-
-impl Console for Counting {
-    fn output(&mut self, stream: Stream, bytes: &[u8]) {
-        match stream {
-            Stream::Out => {
-                show(bytes);
-                self.0.feed(bytes);
-            }
-            Stream::Err => {
-                let _ = std::io::stderr().write_all(bytes);
-            }
-        }
-    }
-
-    fn restarted(&mut self) {
-        self.0 = Reader::default();
-    }
 }
