@@ -1,5 +1,7 @@
 //! The test bench: fake RAM, recorded interrupts, a manual clock. Devices are tested here, without KVM or a board.
 
+mod random;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -7,6 +9,8 @@ use vm_memory::GuestAddress;
 
 use crate::pci::{AddressSpace, Devfn, SharedMemory};
 use crate::{Clock, Dma, IrqLine, LineSink, Msi, MsiSink, Ram, State, TimerQueue, VmTime};
+
+pub use self::random::Random;
 
 /// RAM of `size` bytes at address 0.
 ///
@@ -103,8 +107,9 @@ pub struct Placements {
 }
 
 impl AddressSpace for Placements {
-    fn place_memory(&self, memory: &Arc<SharedMemory>, at: Option<u64>) {
+    fn place_memory(&self, memory: &Arc<SharedMemory>, at: Option<u64>) -> bool {
         self.memory.push((memory.id(), at));
+        true
     }
 
     fn place_doorbell(&self, function: Devfn, index: u16, at: Option<u64>) {

@@ -132,16 +132,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl AddressSpace for GuestSpace {
-    fn place_memory(&self, memory: &Arc<SharedMemory>, at: Option<u64>) {
-        match at {
-            Some(at) => {
-                if let Err(error) = self.map_shared(0, memory, 0, at, memory.size()) {
-                    // KVM refuses what would lie over RAM or another BAR: the guest meets nothing there.
-                    tracing::debug!("memory {} at {at:#x}: {error}", memory.id());
-                }
-            }
-            None => self.unmap_shared(0, memory),
+    fn place_memory(&self, memory: &Arc<SharedMemory>, at: Option<u64>) -> bool {
+        let Some(at) = at else {
+            self.unmap_shared(0, memory);
+            return true;
+        };
+        // KVM refuses what would lie over RAM or another BAR.
+        let placed = self.map_shared(0, memory, 0, at, memory.size());
+        if let Err(error) = &placed {
+            tracing::debug!("memory {} at {at:#x}: {error}", memory.id());
         }
+        placed.is_ok()
     }
 
     fn place_doorbell(&self, function: Devfn, index: u16, at: Option<u64>) {

@@ -117,9 +117,9 @@ impl SharedMemory {
 
 /// The hypervisor's part of address decoding: what the guest reaches without a device's code. Called under no device's mutex.
 pub trait AddressSpace: Send + Sync {
-    /// Shows `memory` at `at`, or nowhere. A place that is taken by RAM or other memory is refused (the guest then meets
-    /// nothing there).
-    fn place_memory(&self, memory: &Arc<SharedMemory>, at: Option<u64>);
+    /// Shows `memory` at `at`, or nowhere. False when the place is taken by RAM or other memory: the guest then meets nothing of
+    /// this one.
+    fn place_memory(&self, memory: &Arc<SharedMemory>, at: Option<u64>) -> bool;
 
     /// Puts a doorbell of `function` at a memory address, or nowhere.
     fn place_doorbell(&self, function: Devfn, index: u16, at: Option<u64>);

@@ -1,6 +1,6 @@
 //! The root complex: finds functions by CF8/CFC and by ECAM, and keeps their BARs where firmware puts them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,6 +68,8 @@ impl HighBars {
 pub struct PciRoot {
     functions: BTreeMap<Devfn, Arc<Mutex<dyn PciFunction>>>,
     placed: BTreeMap<(Devfn, u8), Placed>,
+    /// BARs that could not go where they were told, because something else stood there.
+    blocked: BTreeSet<(Devfn, u8)>,
     high: Arc<HighBars>,
     /// CONFIG_ADDRESS, port CF8.
     address: u32,
@@ -88,6 +90,7 @@ impl PciRoot {
         Self {
             functions: BTreeMap::new(),
             placed: BTreeMap::new(),
+            blocked: BTreeSet::new(),
             high: Arc::default(),
             address: 0,
             ports,
@@ -151,50 +154,65 @@ impl PciRoot {
         }
     }
 
-    /// Brings a function's BARs to where its config space says.
+    /// Brings a function's BARs to where its config space says, and then those that what moved away had stood in the way of.
     fn place(&mut self, devfn: Devfn) {
-        let Some(function) = self.functions.get(&devfn).cloned() else { return };
+        let mut gone = false;
         for index in 0..=ROM_BAR {
-            let (at, bar) = {
-                let function = lock(&function);
-                let bar = if index == ROM_BAR { function.core().rom() } else { function.core().bar(index).cloned() };
-                (function.core().placed(index), bar)
-            };
-            let Some(bar) = bar else { continue };
-            let before = self.placed.get(&(devfn, index)).map(|placed| match placed {
-                Placed::Ports(range) | Placed::Registers(range, _) => range.start,
-                Placed::Memory(at, _) => *at,
-            });
-            if at == before {
-                continue;
-            }
-            self.displace(devfn, index);
-            let Some(at) = at else { continue };
-            let range = at..at + bar.size;
-            let window = Arc::new(Mutex::new(Window { function: Arc::clone(&function), bar: index }));
-            let placed = match (bar.kind, bar.backing) {
-                (BarKind::Io, _) => self.ports.claim(range.clone(), window).map(|()| Placed::Ports(range)),
-                (_, Backing::Memory(memory)) => {
-                    self.space.place_memory(&memory, Some(at));
-                    Ok(Placed::Memory(at, memory))
-                }
-                (_, Backing::Registers) => self.mmio.claim(range.clone(), window).map(|()| {
-                    let bells = bar.doorbells.iter().map(|bell| {
-                        self.space.place_doorbell(devfn, bell.index, Some(at + bell.offset));
-                        bell.index
-                    });
-                    Placed::Registers(range, bells.collect())
-                }),
-            };
-            match placed {
-                Ok(placed) => {
-                    self.placed.insert((devfn, index), placed);
-                }
-                // As on a real bus with two decoders: one answers. It is the one that was there.
-                Err(overlap) => tracing::debug!("BAR {index} of {devfn}: {overlap}"),
+            gone |= self.place_bar(devfn, index);
+        }
+        if gone {
+            for (devfn, index) in self.blocked.clone() {
+                self.place_bar(devfn, index);
             }
         }
         self.publish_high_bars();
+    }
+
+    /// Brings a BAR to where it should be. True when it left a place.
+    fn place_bar(&mut self, devfn: Devfn, index: u8) -> bool {
+        let Some(function) = self.functions.get(&devfn).cloned() else { return false };
+        let (at, bar) = {
+            let function = lock(&function);
+            let bar = if index == ROM_BAR { function.core().rom() } else { function.core().bar(index).cloned() };
+            (function.core().placed(index), bar)
+        };
+        let Some(bar) = bar else { return false };
+        let before = self.placed.get(&(devfn, index)).map(|placed| match placed {
+            Placed::Ports(range) | Placed::Registers(range, _) => range.start,
+            Placed::Memory(at, _) => *at,
+        });
+        if at.is_some() && at == before {
+            return false;
+        }
+        self.displace(devfn, index);
+        self.blocked.remove(&(devfn, index));
+        let Some(at) = at else { return before.is_some() };
+        let range = at..at + bar.size;
+        let window = Arc::new(Mutex::new(Window { function, bar: index }));
+        let placed = match (bar.kind, bar.backing) {
+            (BarKind::Io, _) => self.ports.claim(range.clone(), window).ok().map(|()| Placed::Ports(range)),
+            (_, Backing::Memory(memory)) => {
+                self.space.place_memory(&memory, Some(at)).then_some(Placed::Memory(at, memory))
+            }
+            (_, Backing::Registers) => self.mmio.claim(range.clone(), window).ok().map(|()| {
+                let bells = bar.doorbells.iter().map(|bell| {
+                    self.space.place_doorbell(devfn, bell.index, Some(at + bell.offset));
+                    bell.index
+                });
+                Placed::Registers(range, bells.collect())
+            }),
+        };
+        match placed {
+            Some(placed) => {
+                self.placed.insert((devfn, index), placed);
+            }
+            // As on a real bus with two decoders: one answers. It is the one that was there.
+            None => {
+                tracing::debug!("BAR {index} of {devfn} finds {at:#x} taken");
+                self.blocked.insert((devfn, index));
+            }
+        }
+        before.is_some()
     }
 
     fn displace(&mut self, devfn: Devfn, bar: u8) {
@@ -206,7 +224,9 @@ impl PciRoot {
                 }
                 self.mmio.release(&range);
             }
-            Some(Placed::Memory(_, memory)) => self.space.place_memory(&memory, None),
+            Some(Placed::Memory(_, memory)) => {
+                self.space.place_memory(&memory, None);
+            }
             None => {}
         }
     }
@@ -292,7 +312,7 @@ impl State for PciRoot {
     type Saved = PciRootState;
 
     fn save(&self) -> PciRootState {
-        let Self { functions: _, placed: _, high: _, address, ports: _, mmio: _, space: _ } = self;
+        let Self { functions: _, placed: _, blocked: _, high: _, address, ports: _, mmio: _, space: _ } = self;
         PciRootState { address: *address }
     }
 

@@ -30,8 +30,7 @@ struct Fixture {
     probe: Arc<Mutex<Probe>>,
 }
 
-fn fixture() -> Fixture {
-    let bench = Bench::new(0x1000);
+fn probe(bench: &Bench) -> Arc<Mutex<Probe>> {
     let identity =
         Identity { vendor: 0x1234, device: 0x5678, revision: 0, class: 0xff0000, subsystem_vendor: 0, subsystem: 0 };
     let mut core = PciCore::new(identity, bench.dma(), bench.msi());
@@ -41,7 +40,12 @@ fn fixture() -> Fixture {
     core.add_bar(0, Bar::registers(BarKind::Io, 0x20));
     core.add_msix(4, 3);
     core.connect_intx(bench.line.share());
-    let probe = Arc::new(Mutex::new(Probe(core, 0)));
+    Arc::new(Mutex::new(Probe(core, 0)))
+}
+
+fn fixture() -> Fixture {
+    let bench = Bench::new(0x1000);
+    let probe = probe(&bench);
     let (ports, mmio) = (Arc::new(PortBus::default()), Arc::new(MmioBus::default()));
     let space = Arc::new(Placements::default());
     let mut root = PciRoot::new(Arc::clone(&ports), Arc::clone(&mmio), space.clone());
@@ -89,6 +93,35 @@ fn bars_are_sized_and_move() {
     assert_eq!(f.root.high_bars().span(), Some(0x1_e000_0000..0x1_e000_4000));
     f.mmio.write(0x1_e000_0004, Size::Dword, 99);
     assert_eq!(f.probe.lock().unwrap().1, 99);
+}
+
+#[test]
+fn functions_may_swap_their_places() {
+    let mut f = fixture();
+    let other = probe(&f.bench);
+    f.root.plug(Devfn::new(4, 0), other.clone());
+    let write = |f: &mut Fixture, device: u64, register: u64, value| {
+        Mmio::write(&mut f.root, device << 15 | register, Size::Dword, value);
+    };
+    for (device, at) in [(3, 0xe000_0000), (4, 0xe000_4000)] {
+        write(&mut f, device, 0x18, at);
+        write(&mut f, device, 0x04, 2);
+    }
+    // The first finds its new place taken and answers nowhere, until the other one leaves it.
+    write(&mut f, 3, 0x18, 0xe000_4000);
+    f.mmio.write(0xe000_4000, Size::Dword, 1);
+    assert_eq!((f.probe.lock().unwrap().1, other.lock().unwrap().1), (0, 1));
+    f.space.doorbells.take();
+    write(&mut f, 4, 0x18, 0xe000_0000);
+    assert_eq!(f.space.doorbells.take().last(), Some(&(Devfn::new(3, 0), 7, Some(0xe000_7000))));
+    f.mmio.write(0xe000_4000, Size::Dword, 2);
+    f.mmio.write(0xe000_0000, Size::Dword, 3);
+    assert_eq!((f.probe.lock().unwrap().1, other.lock().unwrap().1), (2, 3));
+    // Nor is a place held for one that went on.
+    write(&mut f, 3, 0x18, 0xe000_0000);
+    write(&mut f, 3, 0x04, 0);
+    write(&mut f, 4, 0x04, 0);
+    assert_eq!(f.mmio.read(0xe000_0000, Size::Dword), 0xffff_ffff);
 }
 
 #[test]
