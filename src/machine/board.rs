@@ -21,10 +21,10 @@ use chipset::*;
 use device::pci::{Devfn, PciFunction, PciRoot};
 use device::{Clock, Device, Dma, Doorbells, IrqLine, MmioBus, Msi, PortBus, Ram, Timed, Timer, TimerQueue, VmTime};
 use display::{DispiPorts, LegacyWindow, Output, Vga, VgaPorts};
-use kvm::{GuestSpace, Vm};
 use virtio::{VirtioDevice, VirtioPci, VirtioVga};
 
 use crate::doorbells::{BellBoard, Bells};
+use crate::hypervisor::Hypervisor;
 use crate::memory::{AtomicEcam, MemoryFactory, Placement, RamLayout, ShadowWrites};
 use crate::serial::SerialRecord;
 use crate::{BuildError, host};
@@ -64,8 +64,7 @@ impl kvm::GuestAccess for Buses {
 
 /// What devices are made with, and the list of those that are.
 pub(crate) struct Board {
-    pub(crate) vm: Arc<Vm>,
-    pub(crate) space: Arc<GuestSpace>,
+    pub(crate) hypervisor: Arc<dyn Hypervisor>,
     pub(crate) memory: Arc<MemoryFactory>,
     pub(crate) ram: Ram,
     pub(crate) layout: RamLayout,
@@ -95,17 +94,14 @@ pub(crate) struct LegacyPorts {
 }
 
 impl Board {
-    /// An empty board around `vm`.
-    pub(crate) fn new(vm: Vm, ram: Ram, layout: RamLayout) -> Self {
-        let vm = Arc::new(vm);
-        let space = Arc::new(GuestSpace::new(&vm));
+    /// An empty board on `hypervisor`.
+    pub(crate) fn new(hypervisor: Arc<dyn Hypervisor>, ram: Ram, layout: RamLayout) -> Self {
         let buses = Arc::new(Buses { ports: Arc::default(), mmio: Arc::default() });
-        let root = PciRoot::new(Arc::clone(&buses.ports), Arc::clone(&buses.mmio), space.clone());
+        let root = PciRoot::new(Arc::clone(&buses.ports), Arc::clone(&buses.mmio), hypervisor.clone());
         let clock = Clock::stopped(VmTime(0));
         Self {
-            isa: std::array::from_fn(|gsi| vm.line(gsi as u32)),
-            msi: vm.msi(),
-            space,
+            isa: std::array::from_fn(|gsi| hypervisor.line(gsi as u32)),
+            msi: hypervisor.msi(),
             memory: Arc::new(MemoryFactory::new()),
             ram,
             layout,
@@ -113,7 +109,7 @@ impl Board {
             root: Arc::new(Mutex::new(root)),
             timers: TimerQueue::new(clock.clone()),
             clock,
-            vm,
+            hypervisor,
             devices: Vec::new(),
             bells: BellBoard::default(),
             ecam: Arc::default(),
@@ -167,7 +163,7 @@ impl Board {
         let bells: Vec<_> = lock(function).core().doorbells().collect();
         let mut events = Vec::new();
         for bell in bells {
-            let event = self.space.add_doorbell(devfn, bell.index).map_err(host("doorbells"))?;
+            let event = self.hypervisor.add_doorbell(devfn, bell.index).map_err(host("doorbells"))?;
             events.push((bell.index, event.try_clone().map_err(host("doorbells"))?));
             let device: Arc<Mutex<dyn Doorbells>> = function.clone();
             self.bells.add(event, Arc::downgrade(&device), bell.index);
@@ -207,7 +203,7 @@ impl Board {
         let shadow = Arc::new(Mutex::new(ShadowWrites::new(Dma::new(self.ram.clone(), true))));
         mmio.claim(ShadowWrites::RANGE, shadow.clone())?;
         let placement = Placement {
-            space: Arc::clone(&self.space),
+            hypervisor: Arc::clone(&self.hypervisor),
             ram: self.ram.clone(),
             mmio: Arc::clone(&mmio),
             bios,
@@ -222,7 +218,7 @@ impl Board {
         let pm = self.keep_timed(|timer| Pm::new(clock, timer(0), timer(1), sci, Box::new(power)));
         let rcba = self.keep(RootComplexRegisters::default());
         let decoder = Decoder { ports: Arc::clone(&ports), mmio, pm: Arc::clone(&pm), rcba, at: (None, None) };
-        let apic = std::array::from_fn(|pirq| self.vm.line(16 + pirq as u32));
+        let apic = std::array::from_fn(|pirq| self.hypervisor.line(16 + pirq as u32));
         let lpc = Lpc::new(self.dma(), self.msi.clone(), Box::new(decoder), &self.isa, apic);
         let lpc = self.keep(lpc);
         self.plug(Devfn::new(0x1f, 0), lpc.clone());
@@ -320,16 +316,16 @@ impl Board {
 
     /// The HPET. While it stands in for PIT and RTC their interrupts are held back.
     fn add_hpet(&mut self, rtc_gate: Gate) -> Result<(), BuildError> {
-        let (clock, vm) = (self.clock.clone(), Arc::clone(&self.vm));
+        let (clock, hypervisor) = (self.clock.clone(), Arc::clone(&self.hypervisor));
         // Input 2 of the I/O APIC is ISA line 0.
         let lines: [IrqLine; 24] = std::array::from_fn(|input| match input {
             2 => self.isa_line(0),
             0..16 => self.isa_line(input),
-            _ => self.vm.line(input as u32),
+            _ => self.hypervisor.line(input as u32),
         });
         let replace = move |on: bool| {
             rtc_gate.set_open(!on);
-            if let Err(error) = vm.set_pit_muted(on) {
+            if let Err(error) = hypervisor.set_pit_muted(on) {
                 tracing::error!("{error}");
             }
         };
@@ -400,3 +396,7 @@ impl LpcDecoder for Decoder {
 pub(crate) fn lock<D: ?Sized>(device: &Mutex<D>) -> std::sync::MutexGuard<'_, D> {
     device.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[path = "board_test.rs"]
+mod tests;

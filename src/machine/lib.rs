@@ -3,12 +3,14 @@
 //! A [`Machine`] is owned by one thread, which calls its methods one at a time; everybody else leaves word as [`News`]. The board and
 //! its wiring are in `board`, guest memory in `memory`, the vCPUs' threads in `cpus`, doorbells' in `doorbells`.
 
+mod assembly;
 mod board;
 mod cpus;
 mod doorbells;
 mod drives;
 pub mod firmware;
 mod front;
+mod hypervisor;
 mod machine;
 mod memory;
 mod networks;

@@ -1,45 +1,26 @@
 //! A machine from power-on to its end, as its owner's thread drives it.
 
 use std::fs::File;
-use std::io::{Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use api::control::DriveStatus;
-use chipset::{ByteSink, Pflash, PowerRequest, key};
-use device::input::InputRouter;
-use device::pci::{Devfn, HighBars, SharedMemory};
-use kvm::Vm;
-use rustix::rand::GetRandomFlags;
-use virtio::input::Input;
-use virtio::rng::{EntropySource, Rng};
-use virtio::{Keyboard, Tablet};
+use chipset::PowerRequest;
+use kvm::{GuestSpace, Vm};
 
-use crate::board::{Board, Chips, LegacyPorts, lock};
+use crate::assembly::{Parts, power_requests};
+use crate::board::{Board, Chips, lock};
 use crate::cpus::{CpuNews, Cpus, Stuck};
 use crate::doorbells::BellThread;
 use crate::drives::{DriveError, Drives};
-use crate::firmware::{self, FirmwareFacts};
 use crate::front::Front;
-use crate::memory::{self, AtomicEcam, RamLayout};
+use crate::hypervisor::InKvm;
+use crate::memory::{self, RamLayout};
 use crate::networks::Networks;
-use crate::screen::Screen;
-use crate::serial::SerialRecord;
-use crate::setup::{Firmware, Image, Setup};
+use crate::setup::{Image, Setup};
 use crate::variables::Variables;
 use crate::wishes::{Wish, Wishes};
 use crate::{BuildError, host};
-
-/// Bytes of firmware's debug output that are logged.
-const DEBUG_LOGGED: u64 = 4 << 20;
-/// Where firmware ends.
-const FIRMWARE_TOP: u64 = 1 << 32;
-/// Where the entropy device is.
-const RNG: Devfn = Devfn::new(6, 0);
-/// Where virtio's keyboard and tablet are.
-const KEYBOARD: Devfn = Devfn::new(7, 0);
-const TABLET: Devfn = Devfn::new(8, 0);
 
 /// Something that happened and that the owner acts on, if it still [stands](Machine::stands).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +56,7 @@ pub enum Threads {
 
 /// A machine.
 pub struct Machine {
+    vm: Arc<Vm>,
     cpus: Cpus,
     timer_thread: Option<JoinHandle<()>>,
     bells: BellThread,
@@ -94,65 +76,25 @@ pub struct Machine {
 impl Machine {
     /// Builds the machine; it stands at power-on until [`Self::resume`]. `tell` carries news to the owner from any thread and only
     /// leaves word; `confine` runs first on every thread that is made.
+    /// `kvm` is `/dev/kvm`.
     pub fn build(
+        kvm: File,
         setup: Setup,
         tell: impl Fn(News) + Clone + Send + Sync + 'static,
         confine: impl Fn(Threads) + Clone + Send + 'static,
     ) -> Result<Self, BuildError> {
         let layout = RamLayout::of(setup.memory);
-        let vm = Vm::new(setup.kvm, setup.processors)?;
+        let vm = Arc::new(Vm::new(kvm, setup.processors)?);
+        let hypervisor = Arc::new(InKvm { space: GuestSpace::new(&vm), vm: Arc::clone(&vm) });
         let ram = memory::make_ram(layout).map_err(host("memory for the guest"))?;
-        let mut board = Board::new(vm, ram, layout);
-        memory::map_ram(&board.space, &board.ram, layout)?;
+        let mut board = Board::new(hypervisor, ram, layout);
+        memory::map_ram(&*board.hypervisor, &board.ram, layout)?;
         let wishes = Wishes::default();
-        let (hear, wanted) = (tell.clone(), wishes.clone());
-        let changed = move || {
-            if wanted.ask(Wish::Variables) {
-                hear(News::VariablesChanged);
-            }
-        };
-        let (bios, variables) = board.add_firmware(setup.firmware, changed)?;
-        let (hear, wanted) = (tell.clone(), wishes.clone());
-        let power = move |what| {
-            if wanted.ask(Wish::Power(what)) {
-                hear(News::Power(what));
-            }
-        };
-        let chips = board.add_chips(bios, setup.clock_offset, debug_log(setup.debugcon), power.clone())?;
-        let serial = SerialRecord::new(setup.serial);
-        let LegacyPorts { keyboard, uart } = board.add_legacy_ports(serial.clone(), power.clone())?;
-        let mut input = InputRouter::default();
-        let screen = Arc::new(Screen::default());
-        let video = board.add_vga(screen.clone(), setup.video_rom, &chips.lpc)?;
-        let vga = Arc::clone(lock(&video).vga());
-        if setup.virtio_input {
-            input.add_keyboard(board.add_virtio(KEYBOARD, Input::<Keyboard>::default(), &chips.lpc)?);
-            input.add_pointer(board.add_virtio(TABLET, Input::<Tablet>::default(), &chips.lpc)?);
-        }
-        input.add_keyboard(keyboard.clone());
-        input.add_pointer(keyboard);
-        let front = Front { screen, vga, space: board.space.clone(), input: Arc::new(input), uart, serial, video };
-
-        let hear = tell.clone();
-        let (drives, mut boot) = board.add_drives(setup.drives, &chips, hear.clone())?;
-        let (networks, from_network) = board.add_networks(setup.networks, &chips, hear)?;
-        boot.extend(from_network);
-        board.add_virtio(RNG, Rng::new(Box::new(HostEntropy)), &chips.lpc)?;
-        let facts = FirmwareFacts {
-            processors: setup.processors,
-            ram: layout,
-            uuid: setup.uuid.into_bytes(),
-            hpet: true,
-            ecam: None,
-            high_bars: None,
-            boot,
-            boot_menu_wait: None,
-        };
-        let high_bars = lock(&board.root).high_bars();
-        describe(&chips, facts, Arc::clone(&board.ecam), high_bars);
-
-        let vcpus = (0..setup.processors).map(|index| board.vm.vcpu(index)).collect::<Result<Vec<_>, _>>()?;
-        let power_on_chips = board.vm.save_chips()?;
+        let power = power_requests(&wishes, tell.clone());
+        let processors = setup.processors;
+        let Parts { chips, variables, front, drives, networks } = board.assemble(setup, &wishes, tell.clone())?;
+        let vcpus = (0..processors).map(|index| vm.vcpu(index)).collect::<Result<Vec<_>, _>>()?;
+        let power_on_chips = vm.save_chips()?;
         kvm::install_kick_handler()?;
         let (cpu, timers) = (confine.clone(), confine.clone());
         let cpus = Cpus::start(
@@ -176,6 +118,7 @@ impl Machine {
             })
             .map_err(host("threads"))?;
         Ok(Self {
+            vm,
             cpus,
             timer_thread: Some(timer_thread),
             bells,
@@ -214,7 +157,7 @@ impl Machine {
         }
         self.running = true;
         if let Some(at) = self.paused_at.take()
-            && let Err(error) = self.board.vm.set_clock(at)
+            && let Err(error) = self.vm.set_clock(at)
         {
             tracing::warn!("{error}");
         }
@@ -241,7 +184,7 @@ impl Machine {
             tracing::warn!("{error}");
         }
         self.board.clock.stop();
-        self.paused_at = self.board.vm.clock().ok();
+        self.paused_at = self.vm.clock().ok();
         Ok(())
     }
 
@@ -259,7 +202,7 @@ impl Machine {
         }
         // The root is first in the list and functions lost their BARs after it.
         lock(&self.board.root).place_all();
-        if let Err(error) = self.board.vm.restore_chips(&self.power_on_chips) {
+        if let Err(error) = self.vm.restore_chips(&self.power_on_chips) {
             tracing::error!("{error}");
         }
         memory::clear_warm_boot_flag(&self.board.ram);
@@ -318,110 +261,4 @@ impl Drop for Machine {
             let _ = thread.join();
         }
     }
-}
-
-impl Board {
-    /// Puts the firmware under 4 GiB. Gives the BIOS, whose end shows below 1 MiB as well, or the variable store.
-    fn add_firmware(
-        &mut self,
-        firmware: Firmware,
-        changed: impl Fn() + Send + 'static,
-    ) -> Result<(Option<Arc<SharedMemory>>, Option<Variables>), BuildError> {
-        match firmware {
-            Firmware::Bios(rom) => Ok((Some(self.add_rom("dormer-bios", &rom)?), None)),
-            Firmware::Uefi { code, variables } => {
-                let code = self.add_rom("dormer-ovmf", &code)?;
-                let mut contents = Vec::new();
-                (&variables)
-                    .take(FIRMWARE_MOST as u64 + 1)
-                    .read_to_end(&mut contents)
-                    .map_err(host("the UEFI variables"))?;
-                let size = check_firmware(contents.len())?;
-                let memory =
-                    self.memory.rom("dormer-variables", &contents, size).map_err(host("memory for firmware"))?;
-                let at = FIRMWARE_TOP - code.size() - size;
-                self.space.map_shared(0, &memory, 0, at, size)?;
-                let (space, shown) = (Arc::clone(&self.space), Arc::clone(&memory));
-                let show = move |show: bool| {
-                    let placed = match show {
-                        true => space.map_shared(0, &shown, 0, at, size),
-                        false => {
-                            space.unmap_shared(0, &shown);
-                            Ok(())
-                        }
-                    };
-                    if let Err(error) = placed {
-                        // Only a guest that puts something else in their place.
-                        tracing::debug!("UEFI variables: {error}");
-                    }
-                    if show {
-                        changed();
-                    }
-                };
-                let flash = self.keep(Pflash::new(Arc::clone(&memory), true, Box::new(show)));
-                self.buses.mmio.claim(at..at + size, flash.clone())?;
-                Ok((None, Some(Variables::new(flash, memory, variables))))
-            }
-        }
-    }
-
-    /// A ROM that ends at 4 GiB.
-    fn add_rom(&mut self, name: &str, contents: &[u8]) -> Result<Arc<SharedMemory>, BuildError> {
-        let size = check_firmware(contents.len())?;
-        let rom = self.memory.rom(name, contents, size).map_err(host("memory for firmware"))?;
-        self.space.map_shared(0, &rom, 0, FIRMWARE_TOP - size, size)?;
-        Ok(rom)
-    }
-}
-
-/// Most bytes of a firmware image.
-const FIRMWARE_MOST: usize = 8 << 20;
-
-fn check_firmware(bytes: usize) -> Result<u64, BuildError> {
-    let good = bytes > 0 && bytes.is_multiple_of(4096) && bytes <= FIRMWARE_MOST;
-    good.then_some(bytes as u64).ok_or(BuildError::Firmware(bytes))
-}
-
-/// What firmware learns by fw_cfg.
-fn describe(chips: &Chips, facts: FirmwareFacts, ecam: Arc<AtomicEcam>, high_bars: Arc<HighBars>) {
-    let mut fw_cfg = lock(&chips.fw_cfg);
-    let count = facts.processors as u16;
-    fw_cfg.add(key::PROCESSORS, count.to_le_bytes().to_vec());
-    fw_cfg.add(key::MAX_PROCESSORS, count.to_le_bytes().to_vec());
-    fw_cfg.add(key::RAM_SIZE, (facts.ram.low + facts.ram.high).to_le_bytes().to_vec());
-    fw_cfg.add(key::UUID, facts.uuid.to_vec());
-    fw_cfg.add(key::NO_GRAPHIC, 0u16.to_le_bytes().to_vec());
-    fw_cfg.add(key::IRQ0_OVERRIDE, 1u32.to_le_bytes().to_vec());
-    for (name, bytes) in firmware::files(&facts) {
-        fw_cfg.add_file(&name, bytes);
-    }
-    let now = move || {
-        let at = ecam.load(Ordering::Acquire);
-        let ecam = (at != 0).then_some(at);
-        firmware::acpi_files(&FirmwareFacts { ecam, high_bars: high_bars.span(), ..facts.clone() })
-    };
-    fw_cfg.add_late_files(Box::new(now));
-}
-
-/// The kernel's random numbers.
-struct HostEntropy;
-impl EntropySource for HostEntropy {
-    fn fill(&mut self, into: &mut [u8]) -> bool {
-        // At most 256 bytes come in one piece, whatever happens.
-        into.chunks_mut(256).all(|part| rustix::rand::getrandom(&mut *part, GetRandomFlags::empty()) == Ok(part.len()))
-    }
-}
-
-/// A log of the debug port that ends when it is long enough.
-fn debug_log(file: Option<File>) -> Box<dyn ByteSink> {
-    let Some(file) = file else { return Box::new(|_: u8| {}) };
-    let mut log = std::io::LineWriter::new(file);
-    let mut left = DEBUG_LOGGED;
-    Box::new(move |byte| {
-        if left > 0 {
-            left -= 1;
-            // A full disk loses the log, nothing else.
-            let _ = log.write_all(&[byte]);
-        }
-    })
 }

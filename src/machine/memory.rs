@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex};
 use chipset::{MemoryController, PAM_SEGMENTS, PamAccess, pam_segment};
 use device::pci::{PciRoot, SharedMemory};
 use device::{Dma, Mmio, MmioBus, Ram, Size};
-use kvm::{Access, GuestSpace};
+use kvm::Access;
 use rustix::fs::{MemfdFlags, SealFlags};
 use vm_memory::{Bytes, FileOffset, GuestAddress};
+
+use crate::hypervisor::Hypervisor;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -108,7 +110,7 @@ pub(crate) fn make_ram(layout: RamLayout) -> io::Result<Ram> {
 }
 
 /// Shows RAM to the guest, but for the parts that PAM governs.
-pub(crate) fn map_ram(space: &GuestSpace, ram: &Ram, layout: RamLayout) -> Result<(), kvm::Error> {
+pub(crate) fn map_ram(space: &dyn Hypervisor, ram: &Ram, layout: RamLayout) -> Result<(), kvm::Error> {
     space.map_ram(SLOT_BASE, ram, 0, LEGACY, Access::ReadWrite)?;
     space.map_ram(SLOT_LOW, ram, MIB, layout.low - MIB, Access::ReadWrite)?;
     if layout.high > 0 {
@@ -119,7 +121,7 @@ pub(crate) fn map_ram(space: &GuestSpace, ram: &Ram, layout: RamLayout) -> Resul
 
 /// The memory controller's hands: the slots of PAM segments, and the ECAM on the bus.
 pub(crate) struct Placement {
-    pub(crate) space: Arc<GuestSpace>,
+    pub(crate) hypervisor: Arc<dyn Hypervisor>,
     pub(crate) ram: Ram,
     pub(crate) mmio: Arc<MmioBus>,
     /// The BIOS, whose end shows below 1 MiB.
@@ -157,18 +159,18 @@ impl MemoryController for Placement {
         let bios = self.bios.as_ref().filter(|bios| at >= 0x10_0000 - BIOS_VIEW.min(bios.size()));
         // F0000 and E0000 to EFFFF: five views, behind the one at the top of 4 GiB.
         let view = if segment == 0 { 1 } else { (segment as u32).saturating_sub(7) };
-        self.space.unmap(slot);
+        self.hypervisor.unmap(slot);
         if let Some(bios) = bios {
-            self.space.unmap_shared(view, bios);
+            self.hypervisor.unmap_shared(view, bios);
         }
         let done = match (access.read_ram, bios) {
             (true, _) => {
                 let how = if access.write_ram { Access::ReadWrite } else { Access::ReadOnly };
-                self.space.map_ram(slot, &self.ram, at, size, how)
+                self.hypervisor.map_ram(slot, &self.ram, at, size, how)
             }
             (false, Some(bios)) => {
                 let offset = bios.size() - (0x10_0000 - at);
-                self.space.map_shared(view, bios, offset, at, size)
+                self.hypervisor.map_shared(view, bios, offset, at, size)
             }
             (false, None) => Ok(()),
         };

@@ -9,8 +9,6 @@ use uuid::Uuid;
 
 /// Everything that a machine is built from.
 pub struct Setup {
-    /// `/dev/kvm`.
-    pub kvm: File,
     /// For SMBIOS and consoles.
     pub name: String,
     /// SMBIOS system UUID.

@@ -63,7 +63,7 @@ fn run(socket: BorrowedFd<'_>) -> Result<()> {
         // Nobody listens any more when the engine is ending.
         let _ = news.send(Order::News(item));
     };
-    let machine = Machine::build(received.setup, tell, sandbox::confine)?;
+    let machine = Machine::build(received.kvm, received.setup, tell, sandbox::confine)?;
     let front = machine.front().clone();
     let context = control::Context { name: name.clone(), front: front.clone(), events: events.clone(), orders };
     control::serve(received.control, context).context("control clients cannot be served")?;

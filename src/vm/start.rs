@@ -16,6 +16,8 @@ const FIRMWARE_BYTES: u64 = 16 << 20;
 
 /// Everything that the engine is started with.
 pub(crate) struct Received {
+    /// `/dev/kvm`.
+    pub kvm: File,
     /// What the machine is built from.
     pub setup: Setup,
     /// Control clients come here.
@@ -63,12 +65,13 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Received> {
         ui: fds.take(start.ui)?,
         log: start.log.map(|index| fds.file(index)).transpose()?,
         paused: start.paused,
-        setup: setup(start.machine, start.kvm, &mut fds)?,
+        kvm: fds.file(start.kvm)?,
+        setup: setup(start.machine, &mut fds)?,
     };
     Ok(received)
 }
 
-fn setup(spec: MachineSpec, kvm: FdIndex, fds: &mut Fds) -> Result<Setup> {
+fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
     use api::machine::limits;
     let MachineSpec {
         name, uuid, board: api::machine::Board::Q35V1, processors, memory, clock_offset, firmware, ..
@@ -101,7 +104,6 @@ fn setup(spec: MachineSpec, kvm: FdIndex, fds: &mut Fds) -> Result<Setup> {
         networks.push(Network { id: network.id.clone(), mac: network.mac, stream });
     }
     Ok(Setup {
-        kvm: fds.file(kvm)?,
         name: name.clone(),
         uuid: *uuid,
         processors: *processors,
