@@ -34,7 +34,7 @@ pub(crate) enum BadQueue {
 /// A queue's registers, as the driver wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setup {
-    /// Entries; a power of two up to the device's maximum once enabled.
+    /// Entries: whatever the driver wrote; a power of two up to the device's maximum once enabled.
     pub(crate) size: u16,
     /// MSI-X vector or [`NO_VECTOR`].
     pub(crate) vector: u16,
@@ -227,9 +227,7 @@ impl Virtqueue {
     pub(crate) fn restore(&mut self, saved: VirtqueueState, ram: &Ram) -> bool {
         let VirtqueueState { setup, live } = saved;
         self.reset();
-        if setup.size == 0 || setup.size > self.max_size {
-            return false;
-        }
+        // A driver may have written anything there. What cannot work is not enabled, now as then.
         self.setup = setup;
         let Some(LiveState { next_avail, next_used, signalled, in_flight }) = live else { return true };
         let Some(mut live) = self.make_live(ram, next_avail, next_used) else { return false };
