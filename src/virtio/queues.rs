@@ -87,6 +87,15 @@ impl Queues {
         }
     }
 
+    /// Ends this round for `queue`: the device has done as much as it should while others wait for its thread. What is left comes
+    /// in the next round.
+    pub fn rest(&mut self, queue: u16) {
+        let at = usize::from(queue);
+        if let (Some(virtqueue), Some(left)) = (self.list.get(at), self.left.get_mut(at)) {
+            *left = self.running && virtqueue.has_available(&self.ram);
+        }
+    }
+
     /// Is there a request in `queue`?
     pub fn has_available(&self, queue: u16) -> bool {
         let usable = self.running && self.dma.is_enabled();

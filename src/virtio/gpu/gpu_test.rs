@@ -294,6 +294,35 @@ fn memory_is_bounded_and_comes_back() {
     assert_eq!(f.code(0x101, &[u32::MAX, 2, 1, 1]), 0x1201);
 }
 
+struct Kicks(Arc<Mutex<Vec<u16>>>);
+impl crate::Kick for Kicks {
+    fn kick(&self, index: u16) {
+        self.0.lock().unwrap().push(index);
+    }
+}
+
+#[test]
+fn others_get_their_turn_between_large_transfers() {
+    let mut f = fixture();
+    let kicks = Arc::default();
+    f.driver.function().connect_kick(Box::new(Kicks(Arc::clone(&kicks))));
+    f.picture(1, B8G8R8X8, 4096, 64);
+    assert_eq!(f.code(0x101, &[2, B8G8R8X8, 4096, 4096]), OK);
+    assert_eq!(f.code(0x106, &[2, 1, PAGES as u32, 0, 4096, 0]), OK);
+    let transfer = |id, height| words(&[0x105, 0, 0, 0, 0, 0, 0, 0, 4096, height, 0, 0, id, 0]);
+    let (small, large) = (transfer(1, 64), transfer(2, 4096));
+    for request in [&small, &large, &small, &large] {
+        f.driver.add(0, &[Part::Out(request), Part::In(24)]);
+    }
+    let done = |f: &mut Fixture| std::iter::from_fn(|| f.driver.used(0)).count();
+    f.driver.ring(0);
+    assert_eq!(done(&mut f), 2);
+    assert_eq!(std::mem::take(&mut *kicks.lock().unwrap()), [0]);
+    f.driver.ring(0);
+    assert_eq!(done(&mut f), 2);
+    assert!(kicks.lock().unwrap().is_empty(), "nothing was left");
+}
+
 #[test]
 fn state() {
     let mut f = fixture();
@@ -319,6 +348,7 @@ fn state() {
         ("/resources/0/format", 5.into()),
         ("/resources/0/width", 0.into()),
         ("/resources/0/backing/0/0", u64::MAX.into()),
+        ("/resources/0/backing", vec![serde_json::json!([0, 1]); 20_000].into()),
         ("/heads/0/scanout/0", 9.into()),
         ("/heads/0/scanout/1/2", 65.into()),
         ("/heads/0/size/width", 0.into()),

@@ -32,6 +32,8 @@ pub const MAX_RESOURCES: usize = 256;
 pub const MAX_BYTES: u64 = 256 << 20;
 /// Most pieces of guest memory behind a resource.
 const MAX_ENTRIES: u32 = 16384;
+/// Bytes of pixels that are moved before others get their turn: some 20 ms.
+const ROUND_BYTES: u64 = 64 << 20;
 /// The least that a head's size may be.
 const MIN_SIDE: u32 = 64;
 
@@ -356,7 +358,12 @@ impl VirtioDevice for Gpu {
         if std::mem::take(&mut self.restored) {
             self.tell_all();
         }
-        while let Some(chain) = queues.pop(queue) {
+        let mut moved = 0;
+        loop {
+            if moved >= ROUND_BYTES {
+                return queues.rest(queue);
+            }
+            let Some(chain) = queues.pop(queue) else { return };
             let mut written = 0;
             match queue {
                 CURSOR => {
@@ -368,7 +375,11 @@ impl VirtioDevice for Gpu {
                     debug_assert_eq!(queue, CONTROL);
                     if let Some(header) = Header::of(&chain) {
                         let answer = match Command::of(header, &chain) {
-                            Some(command) => self.obey(command, &chain),
+                            Some(command) => {
+                                let answer = self.obey(command, &chain);
+                                moved += if answer.is_ok() { command.bytes_moved() } else { 0 };
+                                answer
+                            }
                             None => Err(Refusal::Unspecified),
                         };
                         let bytes = encode(header, answer);
@@ -425,6 +436,9 @@ impl State for Gpu {
             return Err(Self::impossible("heads"));
         }
         for ResourceState { id, format, width, height, backing } in resources {
+            if backing.as_ref().is_some_and(|backing| backing.len() > MAX_ENTRIES as usize) {
+                return Err(Self::impossible("backing"));
+            }
             self.create(id, format.into(), width, height).map_err(|_| Self::impossible("resources"))?;
             if let Some((resource, backing)) = self.resources.get_mut(&id).zip(backing) {
                 let spans: Vec<_> = backing.into_iter().map(|(address, length)| Span { address, length }).collect();

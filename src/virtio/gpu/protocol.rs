@@ -2,6 +2,7 @@
 
 use api::ui::Rect;
 
+use super::resource::Resource;
 use crate::chain::Chain;
 
 /// VIRTIO_GPU_F_EDID.
@@ -101,6 +102,16 @@ impl Command {
             0x10a => Self::GetEdid { head: two()?.0 },
             _ => return None,
         })
+    }
+}
+
+impl Command {
+    /// Bytes of pixels that were moved if it was done.
+    pub(super) fn bytes_moved(self) -> u64 {
+        match self {
+            Self::Transfer { rect, .. } => Resource::bytes_of(rect.width, rect.height),
+            _ => 0,
+        }
     }
 }
 
