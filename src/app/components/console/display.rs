@@ -7,7 +7,6 @@
 //! pointer is taken or let go, `ended(sentence)` when the connection is over.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::AsFd;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -15,11 +14,15 @@ use console::{Changes, Console, Error, Frame};
 use gtk::glib::subclass::Signal;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
-use gtk::{gdk, gio, glib, graphene, gsk};
+use gtk::{gdk, glib, graphene, gsk};
 
 use super::geometry::Placement;
+use super::hold::Hold;
+use super::watch::Watch;
 use super::{keyboard, pointer};
 
+/// An engine is heard after the person, and after frames are drawn (GTK draws at 120).
+const ENGINE: glib::Priority = glib::Priority::DEFAULT_IDLE;
 /// Quiet time after which the guest hears of another window size.
 const RESIZE_DELAY: Duration = Duration::from_millis(250);
 
@@ -33,9 +36,11 @@ mod imp {
         pub(super) texture: RefCell<Option<gdk::Texture>>,
         pub(super) cursor: RefCell<Option<gdk::Texture>>,
         pub(super) captured: Cell<bool>,
+        /// Of a captured pointer, where the desktop can.
+        pub(super) hold: RefCell<Option<Hold>>,
         pub(in super::super) motion: pointer::Motion,
-        pub(super) readable: RefCell<Option<glib::Source>>,
-        pub(super) writable: RefCell<Option<glib::Source>>,
+        pub(super) readable: RefCell<Option<Watch>>,
+        pub(super) writable: RefCell<Option<Watch>>,
         pub(super) tick: RefCell<Option<gtk::TickCallbackId>>,
         pub(super) resize: RefCell<Option<glib::SourceId>>,
         /// Device pixels that the guest was told last.
@@ -94,6 +99,9 @@ mod imp {
         fn size_allocate(&self, width: i32, height: i32, baseline: i32) {
             self.parent_size_allocate(width, height, baseline);
             self.obj().tell_size_soon();
+            if let Some(hold) = self.hold.borrow().as_ref() {
+                hold.follow(&self.obj());
+            }
         }
 
         fn snapshot(&self, snapshot: &gtk::Snapshot) {
@@ -165,11 +173,8 @@ impl Display {
     /// Lets the console go. What it last showed stays.
     pub(crate) fn detach(&self) {
         let imp = self.imp();
-        for source in [&imp.readable, &imp.writable] {
-            if let Some(source) = source.take() {
-                source.destroy();
-            }
-        }
+        imp.readable.take();
+        imp.writable.take();
         if let Some(source) = imp.resize.take() {
             source.remove();
         }
@@ -205,10 +210,16 @@ impl Display {
         self.imp().captured.get()
     }
 
+    /// Does the desktop hold the captured pointer, and tell its movements?
+    pub(super) fn is_held(&self) -> bool {
+        self.imp().hold.borrow().is_some()
+    }
+
     /// Gives the pointer to the guest alone.
     pub(super) fn capture_pointer(&self) {
         if !self.imp().captured.replace(true) {
             self.update_cursor();
+            self.imp().hold.replace(pointer::hold(self));
             self.emit_by_name::<()>("captured", &[&true]);
         }
     }
@@ -216,6 +227,7 @@ impl Display {
     /// Gives the pointer back to the desktop.
     pub(crate) fn release_pointer(&self) {
         if self.imp().captured.replace(false) {
+            self.imp().hold.take();
             self.imp().motion.forget();
             self.update_cursor();
             self.emit_by_name::<()>("captured", &[&false]);
@@ -232,7 +244,7 @@ impl Display {
     }
 
     /// The widget's origin in its surface, and device pixels per logical one.
-    fn surface_place(&self) -> ((f64, f64), f64) {
+    pub(super) fn surface_place(&self) -> ((f64, f64), f64) {
         let Some(native) = self.native() else { return ((0.0, 0.0), 1.0) };
         let transform = native.surface_transform();
         let origin = self.compute_point(&native, &graphene::Point::zero()).unwrap_or_else(graphene::Point::zero);
@@ -258,24 +270,12 @@ impl Display {
         &self,
         condition: glib::IOCondition,
         call: impl Fn(&Self) -> glib::ControlFlow + 'static,
-    ) -> Option<glib::Source> {
-        let descriptor = self.imp().console.borrow().as_ref()?.as_fd().try_clone_to_owned();
-        let socket = descriptor.ok().and_then(|descriptor| gio::Socket::from_fd(descriptor).ok());
-        let Some(socket) = socket else {
-            tracing::error!("the console's connection cannot be watched");
-            return None;
-        };
+    ) -> Option<Watch> {
+        let console = self.imp().console.borrow();
         let display = self.downgrade();
-        let source = SocketExtManual::create_source(
-            &socket,
-            condition,
-            None::<&gio::Cancellable>,
-            Some("console"),
-            glib::Priority::DEFAULT,
-            move |_, _| display.upgrade().map_or(glib::ControlFlow::Break, |display| call(&display)),
-        );
-        source.attach(None);
-        Some(source)
+        Watch::new(console.as_ref()?, condition, ENGINE, move || {
+            display.upgrade().map_or(glib::ControlFlow::Break, |display| call(&display))
+        })
     }
 
     fn flush_when_writable(&self) {

@@ -1,8 +1,8 @@
 //! The pointer over a machine's screen.
 //!
 //! A guest with a tablet gets positions, and the pointer comes and goes freely. A guest with a mouse gets movements, and only while the
-//! pointer is captured: a click into the screen captures it, Ctrl+Alt+G lets it go. GTK can neither lock nor move a pointer, so a
-//! captured pointer still ends at the widget's edge.
+//! pointer is captured: a click into the screen captures it, Ctrl+Alt+G lets it go. A desktop that can [`Hold`] the pointer tells its
+//! movements; on others they are taken from positions, and end at the widget's edge.
 
 use std::cell::Cell;
 
@@ -12,6 +12,7 @@ use gtk::subclass::prelude::*;
 use gtk::{gdk, glib};
 
 use super::display::Display;
+use super::hold::Hold;
 
 /// A captured pointer's way so far.
 #[derive(Debug, Default)]
@@ -25,8 +26,13 @@ impl Motion {
     /// The pointer is at `to` now, in guest pixels: how far is that from where it was, in whole ones?
     fn advance(&self, to: (f64, f64)) -> (i32, i32) {
         let Some(from) = self.last.replace(Some(to)) else { return (0, 0) };
+        self.shift((to.0 - from.0, to.1 - from.1))
+    }
+
+    /// The pointer went this way: how far is that in whole pixels?
+    fn shift(&self, by: (f64, f64)) -> (i32, i32) {
         let rest = self.rest.get();
-        let way = (to.0 - from.0 + rest.0, to.1 - from.1 + rest.1);
+        let way = (by.0 + rest.0, by.1 + rest.1);
         let whole = (way.0.trunc(), way.1.trunc());
         self.rest.set((way.0 - whole.0, way.1 - whole.1));
         (whole.0 as i32, whole.1 as i32)
@@ -86,6 +92,17 @@ pub(super) fn install(display: &Display) {
     display.add_controller(wheel);
 }
 
+/// Holds the pointer for a guest that wants movements, where the desktop can.
+pub(super) fn hold(display: &Display) -> Option<Hold> {
+    let weak = display.downgrade();
+    Hold::new(display, move |way| {
+        if let Some(display) = weak.upgrade() {
+            let (dx, dy) = display.imp().motion.shift(way);
+            display.tell(|console| console.pointer_motion(dx, dy));
+        }
+    })
+}
+
 /// Does the guest get the pointer just now?
 fn listens(display: &Display) -> bool {
     match display.absolute() {
@@ -97,7 +114,9 @@ fn listens(display: &Display) -> bool {
 fn moved(display: &Display, x: f64, y: f64) {
     let (Some(place), true) = (display.placement(), listens(display)) else { return };
     let (part_x, part_y) = place.to_picture(x, y);
-    if display.is_captured() {
+    if display.is_held() {
+        // Where the desktop's pointer is kept means nothing.
+    } else if display.is_captured() {
         let Some(texture) = display.texture() else { return };
         let here = (part_x * f64::from(texture.width()), part_y * f64::from(texture.height()));
         let (dx, dy) = display.imp().motion.advance(here);
@@ -141,6 +160,7 @@ mod tests {
         assert_eq!(motion.advance((5.0, 5.0)), (0, 0));
         let steps: Vec<_> = (1..=4).map(|step| motion.advance((5.0 + 0.4 * f64::from(step), 5.0))).collect();
         assert_eq!(steps, [(0, 0), (0, 0), (1, 0), (0, 0)]);
+        assert_eq!([motion.shift((-0.7, 0.5)), motion.shift((-0.7, 0.5))], [(0, 0), (0, 1)]);
         motion.forget();
         assert_eq!(motion.advance((900.0, 0.0)), (0, 0));
     }

@@ -1,26 +1,19 @@
 //! The console: the window around a machine's screen.
 
-use std::rc::Rc;
-
 use adw::prelude::*;
 use console::Console;
-use gtk::{gdk, gio, glib};
+use gtk::{gdk, glib};
 use library::State;
 use relm4::prelude::*;
 
+use super::commands::{self, Actions};
 use super::display::Display;
 use super::ending::Ending;
-use super::send_keys;
-use crate::actions;
-use crate::components::ask;
+use super::{fullscreen, room, send_keys};
+use crate::components::{ask, dropped};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{Order, Summary};
 use crate::words;
-
-/// The window never takes more of a monitor than this.
-const MONITOR_PART: f64 = 0.9;
-/// How near the top edge the pointer shows the header bar in full screen.
-const EDGE: f64 = 2.0;
 
 /// The console.
 pub(crate) struct ConsoleWindow {
@@ -59,6 +52,8 @@ pub(crate) enum ConsoleMsg {
     Present,
     /// Say this for a moment.
     Toast(String),
+    /// Say this at once, in place of what is being said.
+    Warn(String),
     /// The display lost its connection.
     Lost(String),
     /// The guest's screen has this size.
@@ -88,12 +83,6 @@ pub(crate) enum ConsoleOutput {
     Picture(Option<gdk::Texture>),
     /// The window is closed.
     Closed,
-}
-
-/// Actions that are not always there.
-struct Actions {
-    live: Vec<gio::SimpleAction>,
-    pause: gio::SimpleAction,
 }
 
 #[relm4::component(pub(crate))]
@@ -131,6 +120,9 @@ impl Component for ConsoleWindow {
                 adw::ToolbarView {
                     #[watch]
                     set_extend_content_to_top_edge: model.fullscreen,
+                    // Over the screen's picture it needs a ground of its own.
+                    #[watch]
+                    set_top_bar_style: if model.fullscreen { adw::ToolbarStyle::Raised } else { adw::ToolbarStyle::Flat },
 
                     #[name = "header"]
                     add_top_bar = &adw::HeaderBar {
@@ -153,7 +145,7 @@ impl Component for ConsoleWindow {
                         pack_end = &gtk::MenuButton {
                             set_icon_name: "view-more-symbolic",
                             set_tooltip_text: Some(&gettext("Machine Menu")),
-                            set_menu_model: Some(&menu()),
+                            set_menu_model: Some(&commands::menu()),
                         },
                         pack_end = &gtk::Button {
                             #[watch]
@@ -285,7 +277,7 @@ impl Component for ConsoleWindow {
             Self { summary, phase: Phase::Starting, fullscreen: false, captured: false, picture: false, actions };
         let widgets = view_output!();
         Self::listen(&root, &widgets, &display, &sender);
-        model.set_actions();
+        model.follow();
         relm4::main_application().add_window(&root);
         root.present();
         ComponentParts { model, widgets }
@@ -315,14 +307,17 @@ impl Component for ConsoleWindow {
             ConsoleMsg::Lost(why) => sender.input(ConsoleMsg::End(Ending::Disconnected(why))),
             ConsoleMsg::Present => root.present(),
             ConsoleMsg::Toast(text) => toast(&widgets.toasts, &text),
+            ConsoleMsg::Warn(text) => {
+                widgets.toasts.dismiss_all();
+                toast(&widgets.toasts, &text);
+            }
             ConsoleMsg::PictureSize(width, height) => {
                 self.picture = (width, height) != (0, 0);
-                grow(root, &widgets.display, (width, height));
+                room::grow(root, &widgets.display, (width, height));
             }
             ConsoleMsg::Captured(captured) => self.captured = captured,
             ConsoleMsg::Fullscreen(fullscreen) => {
                 self.fullscreen = fullscreen;
-                widgets.toolbars.set_reveal_top_bars(!fullscreen);
                 if fullscreen {
                     toast(
                         &widgets.toasts,
@@ -331,14 +326,14 @@ impl Component for ConsoleWindow {
                 }
             }
             ConsoleMsg::Ask(order) => self.ask(order, &sender, root),
-            ConsoleMsg::PickCd => pick_cd(root, &sender),
+            ConsoleMsg::PickCd => commands::pick_cd(root, &sender),
             ConsoleMsg::Close => {
                 tell(&sender, ConsoleOutput::Picture(widgets.display.texture()));
                 widgets.display.detach();
                 tell(&sender, ConsoleOutput::Closed);
             }
         }
-        self.set_actions();
+        self.follow();
         let page = match self.phase {
             Phase::Starting => "starting",
             Phase::Live => "live",
@@ -354,58 +349,6 @@ impl Component for ConsoleWindow {
                 Phase::Starting => false,
             };
         }
-    }
-}
-
-impl Actions {
-    fn new(root: &adw::ApplicationWindow, display: &Display, sender: &ComponentSender<ConsoleWindow>) -> Self {
-        let ask = |order: Order| {
-            let sender = sender.clone();
-            move || sender.input(ConsoleMsg::Ask(order.clone()))
-        };
-        let pause = actions::switch(root, "pause", {
-            let sender = sender.clone();
-            move |_, on| sender.input(ConsoleMsg::Ask(if on { Order::Pause } else { Order::Resume }))
-        });
-        let weak = display.downgrade();
-        let keys = actions::with_text(root, "send-keys", move |text| {
-            if let (Some(display), Some(codes)) = (weak.upgrade(), send_keys::parse(text)) {
-                display.chord(&codes);
-                display.grab_focus();
-            }
-        });
-        let weak = root.downgrade();
-        let grab = actions::switch(root, "grab-keyboard", move |action, on| {
-            if let Some(window) = weak.upgrade() {
-                inhibit_shortcuts(&window, on);
-                action.set_state(&on.to_variant());
-            }
-        });
-        let weak = root.downgrade();
-        actions::plain(root, "fullscreen", move || {
-            if let Some(window) = weak.upgrade() {
-                window.set_fullscreened(!window.is_fullscreen());
-            }
-        });
-        let pick = sender.clone();
-        let live = vec![
-            pause.clone(),
-            keys,
-            grab,
-            actions::plain(root, "reset", ask(Order::Reset)),
-            actions::plain(root, "power-button", ask(Order::PowerButton)),
-            actions::plain(root, "power-off", ask(Order::PowerOff)),
-            actions::plain(root, "insert-cd", move || pick.input(ConsoleMsg::PickCd)),
-            actions::plain(root, "eject-cd", ask(Order::EjectCd)),
-        ];
-        let insert = sender.clone();
-        actions::with_text(root, "insert-cd-file", move |path| {
-            insert.input(ConsoleMsg::Ask(Order::InsertCd(path.into())));
-        });
-        actions::plain(root, "start-again", ask(Order::Start));
-        let log = sender.clone();
-        actions::plain(root, "show-log", move || tell(&log, ConsoleOutput::ShowLog));
-        Self { live, pause }
     }
 }
 
@@ -438,35 +381,24 @@ impl ConsoleWindow {
             glib::closure_local!(move |_: Display, captured: bool| input.emit(ConsoleMsg::Captured(captured))),
         );
 
-        // In full screen the header bar comes when the pointer touches the top edge, and goes when it leaves.
-        let motion = gtk::EventControllerMotion::new();
-        motion.set_propagation_phase(gtk::PropagationPhase::Capture);
-        let (toolbars, header) = (widgets.toolbars.downgrade(), widgets.header.downgrade());
-        let menus: Rc<[glib::WeakRef<gtk::MenuButton>]> =
-            Rc::new([widgets.menu_button.downgrade(), widgets.keys_button.downgrade()]);
-        let open = {
-            let menus = Rc::clone(&menus);
-            move || menus.iter().filter_map(glib::WeakRef::upgrade).any(|menu| menu.is_active())
-        };
-        let window = root.downgrade();
-        motion.connect_motion(move |_, _, y| {
-            let (Some(toolbars), Some(header), Some(root)) = (toolbars.upgrade(), header.upgrade(), window.upgrade())
-            else {
-                return;
-            };
-            if !root.is_fullscreen() {
-                return;
-            }
-            if y <= EDGE {
-                toolbars.set_reveal_top_bars(true);
-            } else if y > f64::from(header.height()) * 1.5 && !open() {
-                toolbars.set_reveal_top_bars(false);
-            }
+        let bar = fullscreen::install(root, &widgets.toolbars, &widgets.header);
+        commands::release_input(root, display, bar);
+        let input = sender.input_sender().clone();
+        dropped::take(&widgets.toasts, move |path| {
+            input.emit(ConsoleMsg::Ask(Order::InsertCd(path)));
         });
-        widgets.toolbars.add_controller(motion);
+
+        // From the header bar Escape leads back to the machine.
+        let keys = gtk::EventControllerKey::new();
+        let weak = display.downgrade();
+        keys.connect_key_pressed(move |_, key, _, _| match weak.upgrade() {
+            Some(display) if key == gdk::Key::Escape && display.grab_focus() => glib::Propagation::Stop,
+            _ => glib::Propagation::Proceed,
+        });
+        widgets.header.add_controller(keys);
 
         // A menu that closes gives the keyboard back to the machine.
-        for menu in menus.iter().filter_map(glib::WeakRef::upgrade) {
+        for menu in [&widgets.menu_button, &widgets.keys_button] {
             let weak = display.downgrade();
             menu.connect_active_notify(move |menu| {
                 let weak = weak.clone();
@@ -480,35 +412,11 @@ impl ConsoleWindow {
                 }
             });
         }
-
-        // The way out for the keyboard: pointer and shortcuts are the desktop's again, and the focus is in the header bar.
-        let (weak, toolbars, menu) =
-            (display.downgrade(), widgets.toolbars.downgrade(), widgets.menu_button.downgrade());
-        let window = root.downgrade();
-        actions::plain(root, "release-input", move || {
-            let (Some(display), Some(toolbars), Some(menu)) = (weak.upgrade(), toolbars.upgrade(), menu.upgrade())
-            else {
-                return;
-            };
-            let captured = display.is_captured();
-            display.release_pointer();
-            display.release_keys();
-            if let Some(root) = window.upgrade() {
-                root.change_action_state("grab-keyboard", &false.to_variant());
-            }
-            if !captured {
-                toolbars.set_reveal_top_bars(true);
-                menu.grab_focus();
-            }
-        });
     }
 
     /// Actions follow the machine.
-    fn set_actions(&self) {
-        for action in &self.actions.live {
-            action.set_enabled(self.phase == Phase::Live);
-        }
-        self.actions.pause.set_state(&self.summary.is_paused().to_variant());
+    fn follow(&self) {
+        self.actions.follow(self.phase == Phase::Live, self.summary.is_paused());
     }
 
     /// Passes an order on, after a question when something may be lost.
@@ -570,63 +478,4 @@ fn toast(toasts: &adw::ToastOverlay, text: &str) {
     let toast = adw::Toast::new(&glib::markup_escape_text(text));
     toast.set_timeout(4);
     toasts.add_toast(toast);
-}
-
-/// Makes the window larger when the guest's screen does not fit. It never shrinks by itself.
-fn grow(window: &adw::ApplicationWindow, display: &Display, picture: (u32, u32)) {
-    if window.is_maximized() || window.is_fullscreen() || picture == (0, 0) {
-        return;
-    }
-    let Some(surface) = window.surface() else { return };
-    let scale = surface.scale();
-    let wanted = |pixels: u32| (f64::from(pixels) / scale).ceil() as i32;
-    let most = gtk::prelude::WidgetExt::display(window).monitor_at_surface(&surface).map(|monitor| monitor.geometry());
-    let limit =
-        |length: i32, all: Option<i32>| all.map_or(length, |all| length.min((f64::from(all) * MONITOR_PART) as i32));
-    let missing = (wanted(picture.0) - display.width(), wanted(picture.1) - display.height());
-    if missing.0 <= 0 && missing.1 <= 0 {
-        return;
-    }
-    // The default size is the present one, with what decorations need.
-    let (width, height) = window.default_size();
-    let more = |length: i32, missing: i32, all: Option<i32>| limit(length + missing.max(0), all).max(length);
-    window.set_default_size(
-        more(width, missing.0, most.map(|area| area.width())),
-        more(height, missing.1, most.map(|area| area.height())),
-    );
-}
-
-/// Asks the desktop to leave its own shortcuts to the guest; it may refuse.
-fn inhibit_shortcuts(window: &adw::ApplicationWindow, on: bool) {
-    let Some(toplevel) = window.surface().and_downcast::<gdk::Toplevel>() else { return };
-    if on {
-        toplevel.inhibit_system_shortcuts(None::<&gdk::Event>);
-    } else {
-        toplevel.restore_system_shortcuts();
-    }
-}
-
-fn pick_cd(root: &adw::ApplicationWindow, sender: &ComponentSender<ConsoleWindow>) {
-    let dialog = gtk::FileDialog::builder().title(gettext("Insert a CD")).modal(true).build();
-    let sender = sender.clone();
-    dialog.open(Some(root), None::<&gio::Cancellable>, move |picked| {
-        if let Some(path) = picked.ok().and_then(|file| file.path()) {
-            sender.input(ConsoleMsg::Ask(Order::InsertCd(path)));
-        }
-    });
-}
-
-fn menu() -> gio::Menu {
-    let menu = gio::Menu::new();
-    actions::section(&menu, &[(gettext("_Insert CD…"), "win.insert-cd"), (gettext("_Eject CD"), "win.eject-cd")]);
-    actions::section(&menu, &[(gettext("Keep Desktop _Shortcuts for the Machine"), "win.grab-keyboard")]);
-    actions::section(
-        &menu,
-        &[
-            (gettext("Press Power _Button"), "win.power-button"),
-            (gettext("_Reset…"), "win.reset"),
-            (gettext("Power _Off…"), "win.power-off"),
-        ],
-    );
-    menu
 }
