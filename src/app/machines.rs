@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use api::control::{Command, Event, RunState};
 use api::machine::{DriveKind, ImageFormat};
+use api::ui::MAX_SIDE;
 use console::Console;
 use gtk::{gdk, glib};
 use library::control::Client;
+use library::media::MediumKind;
 use library::media::osinfo::Database;
 use library::{Broken, Entry, Library, NewMachine, Result, State};
 use uuid::Uuid;
@@ -99,10 +101,14 @@ pub(crate) enum Happening {
 
 /// How long the watcher of a machine waits for one event; then it waits again.
 const WATCH: Duration = Duration::from_secs(3600);
+/// Least time between two things that happen, so that an engine cannot fill the app with them.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long a picture of a screen may take.
 const PICTURE: Duration = Duration::from_secs(2);
 /// Most bytes of one.
 const PICTURE_BYTES: u64 = 64 << 20;
+/// Most pixels of one.
+const PICTURE_PIXELS: u64 = 64 << 20;
 /// How long an engine may take to end.
 const END: Duration = Duration::from_secs(20);
 
@@ -171,6 +177,9 @@ fn power_off(entry: &Entry) -> Result<()> {
 /// Changes the first CD drive, in the running machine and for its next start.
 fn insert_cd(mut entry: Entry, path: &Path) -> Result<()> {
     let medium = library::media::inspect(path)?;
+    if medium.kind != MediumKind::Cd {
+        return Err(library::Error::NotACd(medium.path));
+    }
     if !entry.is_stopped() {
         let open = |path: &Path| {
             File::open(path).map_err(|source| library::Error::Io { what: format!("open {}", path.display()), source })
@@ -214,7 +223,21 @@ pub(crate) fn picture(uuid: Uuid) -> Option<gdk::Texture> {
     file.rewind().ok()?;
     let mut png = Vec::new();
     file.take(PICTURE_BYTES).read_to_end(&mut png).ok()?;
-    gdk::Texture::from_bytes(&glib::Bytes::from_owned(png)).ok()
+    is_drawable(&png).then(|| gdk::Texture::from_bytes(&glib::Bytes::from_owned(png)).ok())?
+}
+
+/// Is this a PNG that takes no more memory than a screen may? (PNG specification, 11.2.1: the first chunk has width and height.)
+fn is_drawable(png: &[u8]) -> bool {
+    let Some((b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", sides)) =
+        png.split_first_chunk::<16>().map(|(start, rest)| (start.as_slice(), rest))
+    else {
+        return false;
+    };
+    let side = |at: usize| sides.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let (width, height) = (side(0), side(4));
+    (1..=MAX_SIDE).contains(&width)
+        && (1..=MAX_SIDE).contains(&height)
+        && u64::from(width) * u64::from(height) <= PICTURE_PIXELS
 }
 
 fn memory() -> rustix::io::Result<std::os::fd::OwnedFd> {
@@ -243,5 +266,25 @@ pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
         if !tell(happening.clone()) || happening == Happening::Gone {
             return;
         }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_drawable;
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let start = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".as_slice();
+        [start, &width.to_be_bytes(), &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat()
+    }
+
+    #[test]
+    fn pictures_are_no_larger_than_screens() {
+        assert!(is_drawable(&png(1024, 768)) && is_drawable(&png(16384, 4096)));
+        for (width, height) in [(0, 10), (10, 0), (16384, 16384), (1 << 31, 1), (1, u32::MAX)] {
+            assert!(!is_drawable(&png(width, height)), "{width} × {height}");
+        }
+        assert!(!is_drawable(b"GIF89a") && !is_drawable(&png(1, 1)[..20]) && !is_drawable(b""));
     }
 }

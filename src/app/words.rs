@@ -9,6 +9,9 @@ use library::State;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
 
+/// Most characters of somebody else's words.
+const QUOTE: usize = 200;
+
 /// A machine's state.
 pub(crate) fn state(state: State) -> String {
     match state {
@@ -107,6 +110,12 @@ pub(crate) fn sentence(error: &str) -> String {
     format!("{first}{}{end}", characters.as_str())
 }
 
+/// An engine's or guest's words, fit to be shown: one line that does not go on for ever.
+pub(crate) fn quote(words: &str) -> String {
+    let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE).collect();
+    if words.chars().nth(QUOTE).is_some() { format!("{line}…") } else { line }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +125,8 @@ mod tests {
         assert_eq!(sentence("cannot read x"), "Cannot read x.");
         assert_eq!(sentence("Load it:\nsudo x"), "Load it:\nsudo x");
         assert_eq!(sentence(""), ".");
+        assert_eq!(quote("a\nb\u{7}"), "a b ");
+        assert_eq!(quote(&"é".repeat(900)), "é".repeat(200) + "…");
         assert_eq!([512, 4096, 1536].map(memory), ["512 MiB", "4 GiB", "1.5 GiB"]);
     }
 }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use adw::prelude::*;
 use api::machine::{Firmware, Host, ImageFormat, Profile, Wants, check_name, limits};
-use gtk::{gdk, gio};
+use gtk::gio;
 use library::media::{Medium, MediumKind};
 use library::{Library, NewDisk, NewMachine};
 use relm4::prelude::*;
 use uuid::Uuid;
 
+use super::dropped;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines;
 use crate::words;
@@ -29,6 +30,9 @@ pub(crate) struct NewMachineDialog {
     creating: bool,
     /// Which inspection is the newest.
     inspection: u32,
+    /// What the fields hold, in MiB and GiB.
+    memory: u64,
+    disk: u64,
     /// What the fields are filled with; they are read when the machine is made.
     fill: NewMachine,
 }
@@ -53,6 +57,10 @@ pub(crate) enum NewMachineMsg {
     Forget,
     /// The person typed a name.
     Named(String),
+    /// The person chose this much memory, in MiB.
+    Memory(u64),
+    /// The person chose so large a disk, in GiB.
+    Disk(u64),
     /// Make it.
     Create,
     /// The dialog is closed.
@@ -105,6 +113,7 @@ impl Component for NewMachineDialog {
                         set_tooltip_text: Some(&gettext("Make No Machine")),
                         connect_clicked[root] => move |_| { root.close(); },
                     },
+                    #[name = "create"]
                     pack_end = &gtk::Button {
                         set_label: &gettext("C_reate"),
                         set_use_underline: true,
@@ -125,7 +134,6 @@ impl Component for NewMachineDialog {
                     #[watch]
                     set_sensitive: !model.creating,
 
-                    #[name = "image_group"]
                     adw::PreferencesGroup {
                         set_description: Some(&gettext("Choose the installer or disk image of a system, or drop it here.")),
 
@@ -169,11 +177,11 @@ impl Component for NewMachineDialog {
 
                     adw::PreferencesGroup {
                         #[watch]
-                        set_visible: model.problem().is_some(),
+                        set_visible: model.image_problem().is_some(),
 
                         gtk::Label {
                             #[watch]
-                            set_label: &model.problem().unwrap_or_default(),
+                            set_label: &model.image_problem().unwrap_or_default(),
                             set_wrap: true,
                             set_wrap_mode: gtk::pango::WrapMode::WordChar,
                             set_xalign: 0.0,
@@ -190,8 +198,23 @@ impl Component for NewMachineDialog {
                             set_class_active: ("error", model.name_problem.is_some()),
                             connect_changed[sender] => move |row| {
                                 sender.input(NewMachineMsg::Named(row.text().into()));
-                            },
+                            } @typed,
                             connect_entry_activated => NewMachineMsg::Create,
+                        },
+                    },
+
+                    adw::PreferencesGroup {
+                        #[watch]
+                        set_visible: model.problem().is_some(),
+
+                        gtk::Label {
+                            #[watch]
+                            set_label: &model.problem().unwrap_or_default(),
+                            set_wrap: true,
+                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
+                            set_xalign: 0.0,
+                            set_selectable: true,
+                            add_css_class: "error",
                         },
                     },
 
@@ -204,12 +227,20 @@ impl Component for NewMachineDialog {
                         #[name = "memory"]
                         adw::SpinRow::with_range(limits::MEMORY_MIN as f64, model.host.memory as f64, 256.0) {
                             set_title: &gettext("Memory in MiB"),
-                            set_subtitle: &gettext_f("{size} in this computer", &[("size", &model.host.memory.to_string())]),
+                            #[watch]
+                            set_subtitle: &model.memory_subtitle(),
+                            connect_value_notify[sender] => move |row| {
+                                sender.input(NewMachineMsg::Memory(row.value() as u64));
+                            },
                         },
                         #[name = "disk"]
                         adw::SpinRow::with_range(1.0, DISK_MAX, 1.0) {
                             set_title: &gettext("Disk in GiB"),
-                            set_subtitle: &gettext("Takes room as it fills"),
+                            #[watch]
+                            set_subtitle: &model.disk_subtitle(),
+                            connect_value_notify[sender] => move |row| {
+                                sender.input(NewMachineMsg::Disk(row.value() as u64));
+                            },
                             #[watch]
                             set_visible: !model.brings_disk(),
                         },
@@ -243,7 +274,7 @@ impl Component for NewMachineDialog {
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let host = library::host::resources();
-        let model = Self {
+        let mut model = Self {
             host,
             image: Image::None,
             named: false,
@@ -251,6 +282,8 @@ impl Component for NewMachineDialog {
             problem: None,
             creating: false,
             inspection: 0,
+            memory: 0,
+            disk: 0,
             fill: NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), host),
         };
         let widgets = view_output!();
@@ -259,8 +292,12 @@ impl Component for NewMachineDialog {
             row.upcast_ref::<gtk::Widget>().update_property(&[gtk::accessible::Property::Label(&row.title())]);
         }
         model.fill_in(&widgets);
-        take_drops(&widgets.page, &widgets.image_group, &sender);
-        sender.spawn_oneshot_command(|| Found::Name(free_name(&gettext("Machine"))));
+        root.set_default_widget(Some(&widgets.create));
+        // Nothing comes before the image.
+        adw::prelude::AdwDialogExt::set_focus(&root, Some(&widgets.image_row));
+        let input = sender.input_sender().clone();
+        dropped::take(&widgets.page, move |path| input.emit(NewMachineMsg::Use(path)));
+        find_name(&sender);
         ComponentParts { model, widgets }
     }
 
@@ -278,13 +315,19 @@ impl Component for NewMachineDialog {
                 self.image = Image::None;
                 self.problem = None;
                 self.inspection += 1;
+                self.fill = NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), self.host);
+                self.fill.name = widgets.name.text().into();
+                self.fill_in(widgets);
+                find_name(&sender);
                 widgets.pick.grab_focus();
             }
             NewMachineMsg::Named(name) => {
-                self.named |= name != self.fill.name;
-                self.name_problem = check_name(&name).err().map(|problem| words::sentence(&problem.to_string()));
+                self.named = true;
+                self.name_problem = name_problem(&name);
                 self.problem = None;
             }
+            NewMachineMsg::Memory(memory) => self.memory = memory,
+            NewMachineMsg::Disk(disk) => self.disk = disk,
             NewMachineMsg::Create if self.can_create() => self.create(widgets, &sender),
             NewMachineMsg::Create => {}
             NewMachineMsg::Closed => drop(sender.output(NewMachineOutput::Closed)),
@@ -302,19 +345,20 @@ impl Component for NewMachineDialog {
         match found {
             Found::Medium(inspection, _) if inspection != self.inspection => {}
             Found::Medium(_, Ok((medium, name))) => {
-                let name = if self.named { widgets.name.text().into() } else { name };
-                self.fill = NewMachine::for_medium(name, &medium, self.host);
-                self.image = match medium.check_bootable() {
-                    Ok(()) => Image::Known(medium),
-                    Err(error) => Image::Bad(medium.path.clone(), error.to_string()),
-                };
-                self.fill_in(widgets);
+                if let Err(error) = medium.check_bootable() {
+                    self.image = Image::Bad(medium.path, error.to_string());
+                } else {
+                    let name = if self.named { widgets.name.text().into() } else { name };
+                    self.fill = NewMachine::for_medium(name, &medium, self.host);
+                    self.image = Image::Known(medium);
+                    self.fill_in(widgets);
+                }
             }
             Found::Medium(_, Err((path, why))) => self.image = Image::Bad(path, why),
             Found::Name(name) => {
                 if !self.named && matches!(self.image, Image::None) {
                     self.fill.name = name;
-                    widgets.name.set_text(&self.fill.name);
+                    self.fill_in_name(widgets);
                 }
             }
             Found::Created(Ok(uuid)) => {
@@ -351,16 +395,25 @@ impl NewMachineDialog {
         });
     }
 
+    /// Puts the name into its field, as nobody typed it.
+    fn fill_in_name(&mut self, widgets: &NewMachineDialogWidgets) {
+        widgets.name.block_signal(&widgets.typed);
+        widgets.name.set_text(&self.fill.name);
+        widgets.name.unblock_signal(&widgets.typed);
+        self.name_problem = name_problem(&self.fill.name);
+    }
+
     /// Puts defaults into the fields.
-    fn fill_in(&self, widgets: &NewMachineDialogWidgets) {
+    fn fill_in(&mut self, widgets: &NewMachineDialogWidgets) {
         if widgets.name.text() != self.fill.name {
-            widgets.name.set_text(&self.fill.name);
+            self.fill_in_name(widgets);
         }
         widgets.processors.set_value(self.fill.processors.into());
         widgets.memory.set_value(self.fill.memory as f64);
         if let Some(NewDisk::Create { size, .. }) = self.fill.disks.first() {
             widgets.disk.set_value((size >> 30) as f64);
         }
+        (self.memory, self.disk) = (widgets.memory.value() as u64, widgets.disk.value() as u64);
         widgets.firmware.set_selected(if self.fill.firmware == Firmware::Uefi { 0 } else { 1 });
         widgets.profile.set_selected(match self.fill.profile {
             Profile::Linux => 0,
@@ -375,6 +428,10 @@ impl NewMachineDialog {
             Image::Known(medium) => NewMachine::for_medium("", medium, self.host),
             _ => NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), self.host),
         };
+        // A number that was typed and not left yet counts.
+        for row in [&widgets.processors, &widgets.memory, &widgets.disk] {
+            row.update();
+        }
         new.name = widgets.name.text().into();
         new.processors = widgets.processors.value() as u32;
         new.memory = widgets.memory.value() as u64;
@@ -403,13 +460,43 @@ impl NewMachineDialog {
         matches!(&self.image, Image::Known(medium) if medium.kind == MediumKind::Disk)
     }
 
+    /// What keeps the image from being used.
+    fn image_problem(&self) -> Option<String> {
+        match &self.image {
+            Image::Bad(_, why) => Some(words::sentence(why)),
+            Image::None | Image::Inspecting(_) | Image::Known(_) => None,
+        }
+    }
+
     /// What keeps the machine from being made.
     fn problem(&self) -> Option<String> {
-        let image = match &self.image {
-            Image::Bad(_, why) => Some(words::sentence(why)),
-            _ => None,
-        };
-        image.or_else(|| self.name_problem.clone()).or_else(|| self.problem.clone())
+        self.name_problem.clone().or_else(|| self.problem.clone())
+    }
+
+    /// The system on the image, and what it recommends.
+    fn wants(&self) -> Option<(&str, Wants)> {
+        match &self.image {
+            Image::Known(medium) => Some((&medium.system.name, medium.system.wants)),
+            Image::None | Image::Inspecting(_) | Image::Bad(..) => None,
+        }
+    }
+
+    fn memory_subtitle(&self) -> String {
+        match self.wants() {
+            Some((system, Wants { memory: Some(wanted), .. })) if self.memory < wanted => {
+                gettext_f("Little: {system} wants {size}", &[("system", system), ("size", &wanted.to_string())])
+            }
+            _ => gettext_f("{size} in this computer", &[("size", &self.host.memory.to_string())]),
+        }
+    }
+
+    fn disk_subtitle(&self) -> String {
+        match self.wants() {
+            Some((system, Wants { disk: Some(wanted), .. })) if self.disk < wanted => {
+                gettext_f("Little: {system} wants {size}", &[("system", system), ("size", &wanted.to_string())])
+            }
+            _ => gettext("Takes room as it fills"),
+        }
     }
 
     fn image_title(&self) -> String {
@@ -438,6 +525,19 @@ impl NewMachineDialog {
     }
 }
 
+/// Why no machine can have this name.
+fn name_problem(name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some(gettext("A machine needs a name."));
+    }
+    check_name(name).err().map(|problem| words::sentence(&problem.to_string()))
+}
+
+/// Finds a name for a machine without an image.
+fn find_name(sender: &ComponentSender<NewMachineDialog>) {
+    sender.spawn_oneshot_command(|| Found::Name(free_name(&gettext("Machine"))));
+}
+
 fn free_name(base: &str) -> String {
     Library::open().and_then(|library| library.free_name(base)).unwrap_or_else(|_| base.to_owned())
 }
@@ -462,34 +562,4 @@ fn pick(dialog: &adw::Dialog, sender: &ComponentSender<NewMachineDialog>) {
             sender.input(NewMachineMsg::Use(path));
         }
     });
-}
-
-/// Files dropped anywhere on the page are picked.
-fn take_drops(page: &adw::PreferencesPage, group: &adw::PreferencesGroup, sender: &ComponentSender<NewMachineDialog>) {
-    let drop = gtk::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
-    let sender = sender.clone();
-    drop.connect_drop(move |_, value, _, _| {
-        let path = value.get::<gdk::FileList>().ok().and_then(|files| files.files().first()?.path());
-        match path {
-            Some(path) => {
-                sender.input(NewMachineMsg::Use(path));
-                true
-            }
-            None => false,
-        }
-    });
-    let weak = group.downgrade();
-    drop.connect_enter(move |_, _, _| {
-        if let Some(group) = weak.upgrade() {
-            group.add_css_class("drop-here");
-        }
-        gdk::DragAction::COPY
-    });
-    let weak = group.downgrade();
-    drop.connect_leave(move |_| {
-        if let Some(group) = weak.upgrade() {
-            group.remove_css_class("drop-here");
-        }
-    });
-    page.add_controller(drop);
 }

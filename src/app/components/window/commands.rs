@@ -45,6 +45,7 @@ pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window
     actions::plain(root, "close", say(|| WindowMsg::Close));
     actions::plain(root, "quit", || relm4::main_application().quit());
     actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
+    actions::plain(root, "show-broken", say(|| WindowMsg::ShowBroken));
 
     let application = relm4::main_application();
     actions::plain(&application, "show-window", say(|| WindowMsg::Present));

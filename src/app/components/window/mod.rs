@@ -2,6 +2,7 @@
 
 mod advice;
 mod background;
+mod broken;
 mod commands;
 mod orders;
 
@@ -24,8 +25,8 @@ use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
-use super::{about, shortcuts};
-use crate::i18n::{gettext, gettext_f};
+use super::{about, dropped, shortcuts};
+use crate::i18n::gettext;
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::words;
 
@@ -72,6 +73,8 @@ pub(crate) enum WindowMsg {
     DialogClosed,
     /// Start the machine, or show its console.
     Open(Option<Uuid>),
+    /// Connect the machine's console again.
+    Connect(Uuid),
     /// The person asks this of the selected machine.
     AskSelected(Order),
     /// Do this.
@@ -84,6 +87,8 @@ pub(crate) enum WindowMsg {
     TakePicture,
     /// What to do about KVM.
     KvmAdvice,
+    /// Which machines cannot be used, and why.
+    ShowBroken,
     /// Show the selected machine's log.
     ShowLog(Option<Uuid>),
     /// Come to the front.
@@ -133,6 +138,12 @@ impl Component for Window {
                 sender.input(WindowMsg::Close);
                 glib::Propagation::Stop
             },
+            // Somebody may have changed a machine's file meanwhile.
+            connect_is_active_notify[sender] => move |window| {
+                if window.is_active() {
+                    sender.input(WindowMsg::Refresh);
+                }
+            },
             add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
                 adw::BreakpointConditionLengthType::MaxWidth, 620.0, adw::LengthUnit::Sp,
             )) {
@@ -171,11 +182,20 @@ impl Component for Window {
                             set_button_label: Some(&gettext("What to Do")),
                             set_action_name: Some("win.kvm-advice"),
                         },
+                        add_top_bar = &adw::Banner {
+                            #[watch]
+                            set_title: &broken::sentence(&model.machines.broken),
+                            #[watch]
+                            set_revealed: !model.machines.broken.is_empty(),
+                            set_button_label: Some(&gettext("What Is Wrong")),
+                            set_action_name: Some("win.show-broken"),
+                        },
                         adw::StatusPage {
                             set_icon_name: Some(crate::config::APP_ID),
                             set_title: &gettext("No Machines Yet"),
                             set_description: Some(&gettext("A machine is a computer within this one, with a system of its own. All you need is the system’s installer.")),
 
+                            #[name = "first"]
                             gtk::Button {
                                 set_label: &gettext("_New Machine…"),
                                 set_use_underline: true,
@@ -207,6 +227,14 @@ impl Component for Window {
                                         set_menu_model: Some(&commands::primary_menu()),
                                         set_primary: true,
                                     },
+                                },
+                                add_top_bar = &adw::Banner {
+                                    #[watch]
+                                    set_title: &broken::sentence(&model.machines.broken),
+                                    #[watch]
+                                    set_revealed: !model.machines.broken.is_empty(),
+                                    set_button_label: Some(&gettext("What Is Wrong")),
+                                    set_action_name: Some("win.show-broken"),
                                 },
                                 #[wrap(Some)]
                                 set_content = model.list.widget(),
@@ -242,6 +270,8 @@ impl Component for Window {
             pictures: None,
         };
         let widgets = view_output!();
+        let input = sender.input_sender().clone();
+        dropped::take(&widgets.toasts, move |path| input.emit(WindowMsg::New(Some(path))));
         sender.input(WindowMsg::Refresh);
         sender.spawn_oneshot_command(|| Found::Kvm(library::kvm::check()));
         sender.spawn_oneshot_command(|| Found::Names(machines::system_names()));
@@ -278,6 +308,7 @@ impl Component for Window {
                     self.open(uuid, &sender);
                 }
             }
+            WindowMsg::Connect(uuid) => self.connect_again(uuid, &sender),
             WindowMsg::AskSelected(order) => self.ask(order, &sender, root),
             WindowMsg::Do(uuid, order) => self.carry_out(uuid, order, &sender),
             WindowMsg::ConsoleClosed(uuid) => self.close_console(uuid, root, widgets),
@@ -288,6 +319,7 @@ impl Component for Window {
                 }
             }
             WindowMsg::KvmAdvice => advice::present(&self.kvm, root),
+            WindowMsg::ShowBroken => broken::present(&self.machines.broken, root),
             WindowMsg::ShowLog(uuid) => self.show_log(uuid, root),
             WindowMsg::Present => root.present(),
             WindowMsg::Close => {
@@ -360,13 +392,6 @@ impl Window {
     }
 
     fn show_machines(&mut self, machines: Machines, sender: &ComponentSender<Self>, widgets: &WindowWidgets) {
-        for broken in &machines.broken {
-            if !self.machines.broken.contains(broken) {
-                let folder = broken.folder.display().to_string();
-                let text = gettext_f("{folder} cannot be used: {why}", &[("folder", &folder), ("why", &broken.why)]);
-                toast(&widgets.toasts, &text);
-            }
-        }
         self.machines = machines;
         if self.selected.and_then(|uuid| self.summary(uuid)).is_none() {
             self.selected = self.machines.all.first().map(Summary::uuid);
@@ -385,7 +410,17 @@ impl Window {
             }
         }
         tell(&self.list, ListMsg::Show(self.machines.all.clone(), self.selected));
-        widgets.stack.set_visible_child_name(if self.machines.all.is_empty() { "empty" } else { "machines" });
+        let page = if self.machines.all.is_empty() { "empty" } else { "machines" };
+        if widgets.stack.visible_child_name().as_deref() != Some(page) {
+            widgets.stack.set_visible_child_name(page);
+            // What a person wants first.
+            let focus = if page == "empty" {
+                widgets.first.upcast_ref::<gtk::Widget>()
+            } else {
+                self.list.widget().upcast_ref()
+            };
+            focus.child_focus(gtk::DirectionType::TabForward);
+        }
         self.show_selected(sender);
     }
 

@@ -28,12 +28,23 @@ impl Window {
         }
     }
 
+    /// Connects a console that has lost its machine, or starts the machine if it is off by now.
+    pub(super) fn connect_again(&self, uuid: Uuid, sender: &ComponentSender<Self>) {
+        let live = self.summary(uuid).is_some_and(Summary::is_live);
+        if let (true, Some(console)) = (live, self.consoles.get(&uuid)) {
+            tell(console, ConsoleMsg::Starting);
+            connect(uuid, sender);
+        } else {
+            sender.input(WindowMsg::Do(uuid, Order::Start));
+        }
+    }
+
     fn add_console(&mut self, summary: Summary, sender: &ComponentSender<Self>) {
         let uuid = summary.uuid();
         let console =
             ConsoleWindow::builder().launch(summary).forward(sender.input_sender(), move |output| match output {
                 ConsoleOutput::Order(order) => WindowMsg::Do(uuid, order),
-                ConsoleOutput::Connect => WindowMsg::Open(Some(uuid)),
+                ConsoleOutput::Connect => WindowMsg::Connect(uuid),
                 ConsoleOutput::ShowLog => WindowMsg::ShowLog(Some(uuid)),
                 ConsoleOutput::Picture(picture) => WindowMsg::Picture(uuid, picture),
                 ConsoleOutput::Closed => WindowMsg::ConsoleClosed(uuid),
@@ -155,12 +166,12 @@ impl Window {
                 self.watched.insert(uuid, Some(ending));
             }
             Happening::DiskFailed(why) => {
-                let text = gettext_f("A disk failed: {why}", &[("why", &why)]);
-                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
+                let text = gettext_f("A disk failed: {why}", &[("why", &words::quote(&why))]);
+                console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
             }
             Happening::NetworkDown => {
                 let text = gettext("The machine’s network is gone; it comes back at its next start");
-                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
+                console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
             }
             Happening::Gone => {
                 let wanted = self.turning_off.remove(&uuid);
