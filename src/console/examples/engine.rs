@@ -2,7 +2,8 @@
 //!
 //! For looking at consoles where there is no KVM, and for UI tests: `DORMER_VM=target/debug/examples/engine dormer`. Some keys do
 //! things: F1 changes between tablet and mouse, F2 the screen's size, F3 turns the picture off and on, F4 is a guest that turns itself
-//! off, F5 an engine that dies. The position of the pointer, pressed buttons and pressed keys are drawn.
+//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense. The position
+//! of the pointer, pressed buttons and pressed keys are drawn.
 
 #[path = "../fake_engine.rs"]
 mod fake_engine;
@@ -58,6 +59,7 @@ struct Engine {
     keys: BTreeSet<u16>,
     buttons: u32,
     pointer: (u32, u32),
+    flooding: bool,
     ended: bool,
 }
 
@@ -117,6 +119,7 @@ impl Engine {
             keys: BTreeSet::new(),
             buttons: 0,
             pointer: (0, 0),
+            flooding: false,
             ended: false,
         }
     }
@@ -125,7 +128,11 @@ impl Engine {
         self.background();
         let mut next = Instant::now();
         while !self.ended {
-            self.wait(next.saturating_duration_since(Instant::now()));
+            if self.flooding {
+                self.flood();
+            } else {
+                self.wait(next.saturating_duration_since(Instant::now()));
+            }
             self.accept();
             self.serve_control();
             self.serve_consoles();
@@ -133,6 +140,10 @@ impl Engine {
                 next = Instant::now() + FRAME;
                 if !self.paused && !self.dark {
                     self.draw();
+                }
+                if self.flooding {
+                    let reason = "no room\n".repeat(300);
+                    self.tell("BLOCK_IO_ERROR", &json!({ "device": "disk0", "reason": reason }));
                 }
             }
         }
@@ -285,7 +296,18 @@ impl Engine {
         }
     }
 
-    /// The keys F1 to F5.
+    /// Everything that makes a console work, without end.
+    fn flood(&mut self) {
+        let whole = Rect { x: 0, y: 0, width: self.screen.width, height: self.screen.height };
+        for round in 0..50 {
+            self.send(&ToConsole::CursorAt { x: round, y: i32::MIN });
+            self.send(&ToConsole::Leds { num: round % 2 == 0, caps: false, scroll: false });
+            self.send(&ToConsole::Update(whole));
+        }
+        self.consoles.iter().for_each(|console| send_cursor(&console.engine));
+    }
+
+    /// The keys F1 to F7.
     fn command(&mut self, code: u16) {
         match code {
             59 => {
@@ -304,6 +326,8 @@ impl Engine {
             }
             62 => self.end(true),
             63 => std::process::abort(),
+            64 => self.flooding = !self.flooding,
+            65 => self.consoles.iter().for_each(|console| console.engine.send_bytes(b"{\"type\":\"scanout\"}", &[])),
             _ => {}
         }
     }
