@@ -260,7 +260,7 @@ impl Shared {
         if let Err(error) = &result {
             tracing::debug!("disk request failed: {error}");
         }
-        let full = result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull);
+        let full = result.as_ref().is_err_and(is_full);
         match (reply, self.alarm.get()) {
             (reply @ Reply::Device(_), Some(alarm)) if full => {
                 // Held before anybody hears of it, and counted until then: who drains the queue knows what it holds.
@@ -295,13 +295,18 @@ impl Shared {
         let mut state = self.state();
         match &result {
             Ok(()) if state.flush_failed => Err(io::Error::other("an earlier flush failed")),
-            Err(error) if is_flush && error.kind() != io::ErrorKind::StorageFull => {
+            Err(error) if is_flush && !is_full(error) => {
                 state.flush_failed = true;
                 result
             }
             _ => result,
         }
     }
+}
+
+/// Is it that the host has no room: on its disk, or in what the person may use of it?
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A thread's life.

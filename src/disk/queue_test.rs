@@ -187,7 +187,7 @@ fn a_full_host_holds_requests_back() {
     assert_eq!(alarms.load(Ordering::Relaxed), 1);
     // What is held keeps nobody from pausing, and is tried as often as somebody wants.
     queue.drain(Duration::ZERO).unwrap();
-    queue.fail_next(ErrorKind::StorageFull);
+    queue.fail_next(ErrorKind::QuotaExceeded);
     queue.retry();
     assert!(queue.drain(Duration::ZERO).is_err());
     assert_eq!(queue.steps(9), 1);
