@@ -13,6 +13,7 @@ mod op;
 mod open;
 mod qcow2;
 mod qcow2_header;
+mod qcow2_tables;
 mod queue;
 mod raw;
 

@@ -8,8 +8,9 @@ use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, seek};
 
 use crate::image::{Image, Limits};
 use crate::qcow2::{Base, Qcow2};
+use crate::qcow2_header::Header;
 use crate::raw::Raw;
-use crate::{DiskQueue, SECTOR, qcow2_header};
+use crate::{DiskQueue, SECTOR, qcow2_header, qcow2_tables};
 
 /// The format of an image. Always told, never guessed: a guest can write anything into a raw image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,10 @@ impl Disk {
                 (Kind::Raw(Raw::new(top.file)), size)
             }
             Format::Qcow2 => {
-                check_qcow2(&top.file, below.is_some())?;
+                let header = check_qcow2(&top.file, below.is_some())?;
+                if writable {
+                    qcow2_tables::check(&top.file, &header)?;
+                }
                 let image = Qcow2::new(top.file, below, writable)?;
                 let size = image.size();
                 (Kind::Qcow2(Box::new(image)), size)
@@ -151,12 +155,12 @@ fn open_below(layers: Vec<Layer>) -> Result<Option<Base>, OpenError> {
     Ok(below)
 }
 
-fn check_qcow2(file: &File, has_below: bool) -> Result<(), OpenError> {
+fn check_qcow2(file: &File, has_below: bool) -> Result<Header, OpenError> {
     let header = qcow2_header::check(file, file_size(file)?)?;
     match (header.has_backing, has_below) {
         (true, false) => Err(OpenError::BackingMissing),
         (false, true) => Err(OpenError::BackingUnexpected),
-        _ => Ok(()),
+        _ => Ok(header),
     }
 }
 

@@ -201,10 +201,78 @@ proptest! {
         drop(disk);
         let file = open_file(&image.path);
         for (cluster, entry, value, near) in changes {
-            let value = if near { value & 0xc000_0000_0003_ffff } else { value };
-            file.write_all_at(&value.to_be_bytes(), (cluster << 12) + entry * 8).unwrap();
+            // Clusters behind the header: what it says is what the test below looks at.
+            let value = if near { value & 0xc000_0000_0003_f000 } else { value };
+            file.write_all_at(&value.to_be_bytes(), (cluster + 1 << 12) + entry * 8).unwrap();
         }
         let _ = poke(file);
+        // No guest has made the image lie on another file.
+        let mut header = [0; 20];
+        open_file(&image.path).read_exact_at(&mut header, 0).unwrap();
+        prop_assert_eq!((&header[..4], &header[8..]), (&b"QFI\xfb"[..], &[0; 12][..]));
+    }
+}
+
+/// An image with three clusters of data, and where its L1 table, its first L2 table and its first refcount block are.
+fn filled(options: &str) -> (Image, u64, u64, u64) {
+    let image = qcow2(options, SIZE);
+    let (mut disk, limits) = boxed(image.open());
+    let ram = ram(0x1000);
+    for at in [0, 0x1_0000, 0x2_0000] {
+        let from = vec![GuestRange { at: 0, len: 4096 }];
+        run(&mut *disk, limits, &ram, &Op::Write { at, from, durable: true }).unwrap();
+    }
+    drop(disk);
+    let file = open_file(&image.path);
+    let word = |at| {
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, at).unwrap();
+        u64::from_be_bytes(bytes) & 0x00ff_ffff_ffff_fe00
+    };
+    let l1 = word(40);
+    let (l2, counts) = (word(l1), word(word(48)));
+    (image, l1, l2, counts)
+}
+
+#[test]
+fn what_a_guest_writes_cannot_reach_the_tables() {
+    /// Eight bytes in the file.
+    type Patch = (u64, u64);
+    let refused = |patch: &dyn Fn(u64, u64, u64) -> Vec<Patch>| {
+        let (image, l1, l2, counts) = filled("cluster_size=65536");
+        let file = open_file(&image.path);
+        for (at, value) in patch(l1, l2, counts) {
+            file.write_all_at(&value.to_be_bytes(), at).unwrap();
+        }
+        assert!(Disk::open(File::open(&image.path).unwrap(), Format::Qcow2, Access::ReadOnly).is_ok());
+        Disk::open(file, Format::Qcow2, Access::ReadWrite).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    const COPIED: u64 = 1 << 63;
+    const COMPRESSED: u64 = 1 << 62;
+    assert_eq!(refused(&|_, _, _| vec![]), "");
+    for table in [0, 1, 2] {
+        let refusal = refused(&|l1, l2, counts| vec![(l2, [l1, l2, counts][table] | COPIED)]);
+        assert!(refusal.ends_with("data lie where tables are"), "{refusal}");
+    }
+    assert!(refused(&|l1, l2, _| vec![(l2, l1 | COMPRESSED)]).ends_with("data lie where tables are"));
+    // The header itself, by way of a compressed cluster: for others offset 0 is none.
+    assert!(refused(&|_, l2, _| vec![(l2, COMPRESSED | 1)]).ends_with("data lie where tables are"));
+    assert!(refused(&|_, l2, _| vec![(l2, 0x60_0200)]).ends_with("data do not start with a cluster"));
+    assert!(refused(&|_, l2, _| vec![(l2, 0x70_0000), (l2 + 8, 0x70_0000)]).ends_with("a cluster is used twice"));
+    assert!(refused(&|_, l2, _| vec![(l2 + 8, 0x70_0000)]).ends_with("a cluster that is used counts as free"));
+    assert!(refused(&|_, _, counts| vec![(counts, 0)]).ends_with("a cluster that is used counts as free"));
+    assert!(refused(&|l1, _, _| vec![(l1, l1 | COPIED)]).ends_with("its tables overlap"));
+    // The 16 bit counts of the first four clusters and the next: the data are among them.
+    let shared = |_, _, counts| vec![(counts, 0x0002_0002_0002_0002), (counts + 8, 0x0002_0002_0002_0002)];
+    assert!(refused(&shared).ends_with("a shared cluster counts as unshared"));
+}
+
+#[test]
+fn counts_of_every_width_are_read() {
+    for bits in ["1", "2", "4", "8", "16", "32", "64"] {
+        let (image, ..) = filled(&format!("cluster_size=512,refcount_bits={bits}"));
+        drop(image.open());
+        image.check();
     }
 }
 

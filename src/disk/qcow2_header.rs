@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::qcow2_tables::OFFSET;
 use crate::{OpenError, SECTOR};
 
 /// `QFI\xfb`.
@@ -33,6 +34,16 @@ pub(crate) struct Header {
     pub(crate) size: u64,
     /// Does it say that it lies on top of another image?
     pub(crate) has_backing: bool,
+    /// A cluster has 1 shifted by so many bytes.
+    pub(crate) cluster_bits: u32,
+    /// A reference count has 1 shifted by so many bits.
+    pub(crate) refcount_order: u32,
+    /// Where the L1 table is, and its entries.
+    pub(crate) l1_offset: u64,
+    pub(crate) l1_entries: u64,
+    /// Where the reference count table is, and its bytes.
+    pub(crate) refcounts_offset: u64,
+    pub(crate) refcounts_bytes: u64,
 }
 
 /// Reads and judges the header of `file`. Costs time and memory by the file's size at most, whatever the header claims.
@@ -85,7 +96,8 @@ pub(crate) fn check(file: &File, file_size: u64) -> Result<Header, OpenError> {
     }
     let table_clusters = u64::from(be32(&bytes, 56));
     let table_bytes = table_clusters * cluster;
-    if table_clusters == 0 || table_bytes > MAX_REFCOUNT_TABLE_BYTES || !in_file(be64(&bytes, 48), table_bytes) {
+    let table_offset = be64(&bytes, 48);
+    if table_clusters == 0 || table_bytes > MAX_REFCOUNT_TABLE_BYTES || !in_file(table_offset, table_bytes) {
         return Err(OpenError::Damaged("the reference count table lies outside the file"));
     }
 
@@ -95,7 +107,17 @@ pub(crate) fn check(file: &File, file_size: u64) -> Result<Header, OpenError> {
         return Err(OpenError::Damaged("the backing file's name lies outside the header"));
     }
     check_l1(file, l1_offset, l1_entries, cluster, file_size)?;
-    Ok(Header { version, size, has_backing: backing_offset != 0 })
+    Ok(Header {
+        version,
+        size,
+        has_backing: backing_offset != 0,
+        cluster_bits,
+        refcount_order,
+        l1_offset,
+        l1_entries,
+        refcounts_offset: table_offset,
+        refcounts_bytes: table_bytes,
+    })
 }
 
 fn check_features(features: u64) -> Result<(), OpenError> {
@@ -112,7 +134,6 @@ fn check_features(features: u64) -> Result<(), OpenError> {
 
 /// Every L2 table lies on a cluster in the file, behind the header.
 fn check_l1(file: &File, offset: u64, entries: u64, cluster: u64, file_size: u64) -> Result<(), OpenError> {
-    const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
     let mut chunk = vec![0; (entries as usize * 8).min(1 << 16)];
     let mut done = 0;
     while done < entries * 8 {
@@ -147,6 +168,6 @@ fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-fn be64(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn be64(bytes: &[u8], at: usize) -> u64 {
     u64::from(be32(bytes, at)) << 32 | u64::from(be32(bytes, at + 4))
 }
