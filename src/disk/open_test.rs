@@ -203,7 +203,7 @@ proptest! {
         for (cluster, entry, value, near) in changes {
             // Clusters behind the header: what it says is what the test below looks at.
             let value = if near { value & 0xc000_0000_0003_f000 } else { value };
-            file.write_all_at(&value.to_be_bytes(), (cluster + 1 << 12) + entry * 8).unwrap();
+            file.write_all_at(&value.to_be_bytes(), ((cluster + 1) << 12) + entry * 8).unwrap();
         }
         let _ = poke(file);
         // No guest has made the image lie on another file.

@@ -196,8 +196,11 @@ impl Owner {
 
     fn reset(&mut self, guest: bool) -> Result<()> {
         self.machine.reset()?;
-        if self.state == RunState::InternalError {
-            self.start();
+        match self.state {
+            RunState::InternalError => self.start(),
+            // What waited for room was given up.
+            RunState::IoError => self.state = RunState::Paused,
+            _ => {}
         }
         let reason = if guest { "guest-reset" } else { "host-qmp-system-reset" };
         self.events.emit(&Event::Reset { guest, reason: reason.into() });
