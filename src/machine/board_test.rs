@@ -116,14 +116,188 @@ impl AddressSpace for Played {
     }
 }
 
+/// What runs in the machine.
+struct Guest {
+    buses: Arc<Buses>,
+    ram: Ram,
+    random: Random,
+    /// BARs of memory that were assigned.
+    places: Vec<u64>,
+}
+
 struct Machine {
     board: Board,
     parts: Parts,
     bells: BellThread,
-    random: Random,
-    /// BARs of memory that were assigned.
-    places: Vec<u64>,
+    guest: Guest,
     _cable: UnixStream,
+}
+
+impl Guest {
+    fn new(board: &Board, seed: u64) -> Self {
+        let (buses, ram) = (Arc::clone(&board.buses), board.ram.clone());
+        Self { buses, ram, random: Random::new(seed), places: Vec::new() }
+    }
+
+    fn config(&self, devfn: u64, register: u64, size: Size) -> u64 {
+        self.buses.mmio.read(ECAM | devfn << 12 | register, size)
+    }
+
+    fn set_config(&self, devfn: u64, register: u64, size: Size, value: u64) {
+        self.buses.mmio.write(ECAM | devfn << 12 | register, size, value);
+    }
+
+    /// What firmware does: everything gets its place and is switched on.
+    fn set_up(&mut self) {
+        let ports = &self.buses.ports;
+        // PCIEXBAR, by the way that is always there.
+        for (register, value) in [(0x8000_0064_u32, 0), (0x8000_0060, ECAM as u32 | 1)] {
+            ports.write(0xcf8, Size::Dword, register);
+            ports.write(0xcfc, Size::Dword, value);
+        }
+        self.set_config(0xf8, 0x40, Size::Dword, PM | 1);
+        self.set_config(0xf8, 0x44, Size::Byte, 0x80);
+        self.set_config(0xf8, 0xf0, Size::Dword, RCBA | 1);
+        let (mut memory, mut port) = (BARS, BAR_PORTS);
+        self.places.clear();
+        for devfn in 0..256 {
+            if self.config(devfn, 0, Size::Word) == 0xffff {
+                continue;
+            }
+            self.set_config(devfn, 4, Size::Word, 0);
+            for register in [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30] {
+                self.set_config(devfn, register, Size::Dword, 0xffff_ffff);
+                let mask = self.config(devfn, register, Size::Dword);
+                let next = match mask {
+                    0 => continue,
+                    _ if register != 0x30 && mask & 1 != 0 => &mut port,
+                    _ => &mut memory,
+                };
+                let size = (!(mask & !0xf) & 0xffff_ffff) + 1;
+                let at = next.next_multiple_of(size);
+                *next = at + size;
+                self.set_config(devfn, register, Size::Dword, at | u64::from(register == 0x30));
+                if at >= BARS {
+                    self.places.push(at);
+                }
+            }
+            self.set_config(devfn, 4, Size::Word, 7);
+        }
+        // Another processor may have moved the configuration space away meanwhile.
+        self.places.push(BARS);
+    }
+
+    /// Sets up a virtio function's queues over noise, and rings.
+    fn start_driver(&mut self) {
+        let random = &mut self.random;
+        let registers = random.pick(&self.places) + random.pick(&[0, 0, 0x1000]);
+        let mmio = &self.buses.mmio;
+        for status in [0, 1, 3] {
+            mmio.write(registers + 0x14, Size::Byte, status);
+        }
+        mmio.write(registers + 0x08, Size::Dword, 1);
+        mmio.write(registers + 0x0c, Size::Dword, 1);
+        mmio.write(registers + 0x14, Size::Byte, 11);
+        for queue in 0..3 {
+            mmio.write(registers + 0x16, Size::Word, queue);
+            let size = 1 << random.below(5);
+            mmio.write(registers + 0x18, Size::Word, size);
+            let at = 0x10_0000 + random.below(64) * 0x1000;
+            for (register, address) in [(0x20, at), (0x28, at + 0x400), (0x30, at + 0x800)] {
+                mmio.write(registers + register, Size::Qword, address);
+            }
+            mmio.write(registers + 0x1c, Size::Word, 1);
+            for descriptor in 0..size {
+                let buffer = 0x20_0000 + random.below(0x10_0000);
+                let length = if random.once_in(8) { random.value() } else { random.below(0x400) } & 0xffff_ffff;
+                let flags = random.pick(&[0, 0, 2, 2, 1, 3, 4, 7]);
+                let link = flags << 32 | random.below(size) << 48;
+                let bytes = [buffer, length | link].map(u64::to_le_bytes).concat();
+                let noise: Vec<u8> = (0..32).map(|_| (random.value() & 0xff) as u8).collect();
+                self.ram.write_slice(&bytes, GuestAddress(at + 16 * descriptor)).unwrap();
+                self.ram.write_slice(&noise, GuestAddress(buffer)).unwrap();
+            }
+            let first = random.below(size);
+            let mut heads: Vec<_> = (0..size).map(|head| ((first + head) % size) as u16).collect();
+            if random.once_in(8) {
+                heads[0] = random.value() as u16;
+            }
+            let heads: Vec<u8> = heads.into_iter().flat_map(u16::to_le_bytes).collect();
+            let offered = if random.once_in(8) { random.value() as u16 } else { size as u16 };
+            self.ram.write_obj(offered, GuestAddress(at + 0x402)).unwrap();
+            self.ram.write_slice(&heads, GuestAddress(at + 0x404)).unwrap();
+        }
+        mmio.write(registers + 0x14, Size::Byte, 15);
+        for queue in 0..3 {
+            mmio.write(registers + 0x3000 + 4 * queue, Size::Word, queue);
+        }
+    }
+
+    /// Commands in the lists of the AHCI's first two ports.
+    fn start_ahci(&mut self) {
+        let random = &mut self.random;
+        let registers = random.pick(&self.places);
+        let mmio = &self.buses.mmio;
+        for port in 0..2 {
+            let at = 0x18_0000 + port * 0x1_0000;
+            let register = |offset: u64| registers + 0x100 + port * 0x80 + offset;
+            for slot in 0..8 {
+                let table = at + 0x1000 + slot * 0x400;
+                let header = [5 | random.below(4) << 16, table].map(u64::to_le_bytes).concat();
+                let command = random.pick(&[0x25, 0x35, 0x60, 0x61, 0xa0, 0x06, 0xec, 0xa1, 0xea, 0xef, 0x2f]);
+                let mut fis = vec![0x27, 0x80, command, random.value() as u8];
+                fis.extend((0..60).map(|_| random.below(3) as u8));
+                // A packet, and regions.
+                fis.push(random.pick(&[0x28, 0xa8, 0x12, 0x43, 0x46, 0x4a, 0x55, 0x5a, 0xbe]));
+                fis.extend((0..63).map(|_| random.below(3) as u8));
+                for _ in 0..3 {
+                    let region = [(0x20_0000 + random.below(0x10_0000)) & !1, random.below(0x8000) << 32];
+                    fis.extend(region.map(u64::to_le_bytes).concat());
+                }
+                self.ram.write_slice(&header, GuestAddress(at + slot * 32)).unwrap();
+                self.ram.write_slice(&fis, GuestAddress(table)).unwrap();
+            }
+            for (offset, value) in [(0x00, at), (0x08, at + 0x800), (0x14, u64::MAX), (0x18, 0x10), (0x18, 0x11)] {
+                mmio.write(register(offset), Size::Dword, value & 0xffff_ffff);
+            }
+            mmio.write(register(0x34), Size::Dword, random.value() & 0xff);
+            mmio.write(register(0x38), Size::Dword, random.value() & 0xff);
+        }
+    }
+
+    /// One access, anywhere where something is.
+    fn access(&mut self) {
+        let random = &mut self.random;
+        let (ports, mmio) = (&self.buses.ports, &self.buses.mmio);
+        let (size, value, writes) = (random.size(), random.value(), !random.once_in(3));
+        if random.once_in(2) {
+            const PORTS: [u64; 16] = [
+                0x60, 0x64, 0x70, 0x80, 0x92, 0x1ce, 0x3b0, 0x3c0, 0x3d0, 0x3f8, 0x402, 0x510, 0xcf8, 0xcfc, PM,
+                BAR_PORTS,
+            ];
+            let port = (random.pick(&PORTS) + random.near(6)) as u16;
+            let size = if size == Size::Qword { Size::Dword } else { size };
+            match writes {
+                true => ports.write(port, size, size.cut(value) as u32),
+                false => drop(ports.read(port, size)),
+            }
+            return;
+        }
+        const FIXED: [u64; 7] = [HPET, RCBA, 0xa_0000, 0xb_8000, 0xc_0000, 0xffff_0000 - (64 << 10), ECAM];
+        let base = if random.once_in(2) { random.pick(&FIXED) } else { random.pick(&self.places) };
+        let at = match base {
+            // Everything there is on bus 0, mostly the header.
+            ECAM => {
+                ECAM | random.pick(&[0, 8, 0x10, 0x30, 0x38, 0x40, 0x80, 0x88, 0xf8, 0xfa, 0xff]) << 12
+                    | random.below(0x110)
+            }
+            base => base + random.near(17),
+        };
+        match writes {
+            true => mmio.write(at, size, size.cut(value)),
+            false => drop(mmio.read(at, size)),
+        }
+    }
 }
 
 fn disk(bytes: usize) -> File {
@@ -170,9 +344,10 @@ impl Machine {
         memory::map_ram(&*board.hypervisor, &board.ram, layout).unwrap();
         let parts = board.assemble(setup, &Wishes::default(), |_| ()).unwrap();
         let bells = std::mem::take(&mut board.bells).start(|| ()).unwrap();
-        let mut machine = Self { board, parts, bells, random: Random::new(seed), places: Vec::new(), _cable: cable };
+        let guest = Guest::new(&board, seed);
+        let mut machine = Self { board, parts, bells, guest, _cable: cable };
         machine.go_on();
-        machine.set_up();
+        machine.guest.set_up();
         machine
     }
 
@@ -196,186 +371,33 @@ impl Machine {
         lock(&self.board.root).place_all();
     }
 
-    fn config(&self, devfn: u64, register: u64, size: Size) -> u64 {
-        self.board.buses.mmio.read(ECAM | devfn << 12 | register, size)
-    }
-
-    fn set_config(&self, devfn: u64, register: u64, size: Size, value: u64) {
-        self.board.buses.mmio.write(ECAM | devfn << 12 | register, size, value);
-    }
-
-    /// What firmware does: everything gets its place and is switched on.
-    fn set_up(&mut self) {
-        let ports = &self.board.buses.ports;
-        // PCIEXBAR, by the way that is always there.
-        for (register, value) in [(0x8000_0064_u32, 0), (0x8000_0060, ECAM as u32 | 1)] {
-            ports.write(0xcf8, Size::Dword, register);
-            ports.write(0xcfc, Size::Dword, value);
-        }
-        self.set_config(0xf8, 0x40, Size::Dword, PM | 1);
-        self.set_config(0xf8, 0x44, Size::Byte, 0x80);
-        self.set_config(0xf8, 0xf0, Size::Dword, RCBA | 1);
-        let (mut memory, mut port) = (BARS, BAR_PORTS);
-        self.places.clear();
-        for devfn in 0..256 {
-            if self.config(devfn, 0, Size::Word) == 0xffff {
-                continue;
-            }
-            self.set_config(devfn, 4, Size::Word, 0);
-            for register in [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30] {
-                self.set_config(devfn, register, Size::Dword, 0xffff_ffff);
-                let mask = self.config(devfn, register, Size::Dword);
-                let next = match mask {
-                    0 => continue,
-                    _ if register != 0x30 && mask & 1 != 0 => &mut port,
-                    _ => &mut memory,
-                };
-                let size = (!(mask & !0xf) & 0xffff_ffff) + 1;
-                let at = next.next_multiple_of(size);
-                *next = at + size;
-                self.set_config(devfn, register, Size::Dword, at | u64::from(register == 0x30));
-                if at >= BARS {
-                    self.places.push(at);
-                }
-            }
-            self.set_config(devfn, 4, Size::Word, 7);
-        }
-    }
-
-    /// Sets up a virtio function's queues over noise, and rings.
-    fn start_driver(&mut self) {
-        let random = &mut self.random;
-        let registers = random.pick(&self.places) + random.pick(&[0, 0, 0x1000]);
-        let mmio = &self.board.buses.mmio;
-        for status in [0, 1, 3] {
-            mmio.write(registers + 0x14, Size::Byte, status);
-        }
-        mmio.write(registers + 0x08, Size::Dword, 1);
-        mmio.write(registers + 0x0c, Size::Dword, 1);
-        mmio.write(registers + 0x14, Size::Byte, 11);
-        for queue in 0..3 {
-            mmio.write(registers + 0x16, Size::Word, queue);
-            let size = 1 << random.below(5);
-            mmio.write(registers + 0x18, Size::Word, size);
-            let at = 0x10_0000 + random.below(64) * 0x1000;
-            for (register, address) in [(0x20, at), (0x28, at + 0x400), (0x30, at + 0x800)] {
-                mmio.write(registers + register, Size::Qword, address);
-            }
-            mmio.write(registers + 0x1c, Size::Word, 1);
-            for descriptor in 0..size {
-                let buffer = 0x20_0000 + random.below(0x10_0000);
-                let length = if random.once_in(8) { random.value() } else { random.below(0x400) } & 0xffff_ffff;
-                let flags = random.pick(&[0, 0, 2, 2, 1, 3, 4, 7]);
-                let link = flags << 32 | random.below(size) << 48;
-                let bytes = [buffer, length | link].map(u64::to_le_bytes).concat();
-                let noise: Vec<u8> = (0..32).map(|_| (random.value() & 0xff) as u8).collect();
-                self.board.ram.write_slice(&bytes, GuestAddress(at + 16 * descriptor)).unwrap();
-                self.board.ram.write_slice(&noise, GuestAddress(buffer)).unwrap();
-            }
-            let first = random.below(size);
-            let mut heads: Vec<_> = (0..size).map(|head| ((first + head) % size) as u16).collect();
-            if random.once_in(8) {
-                heads[0] = random.value() as u16;
-            }
-            let heads: Vec<u8> = heads.into_iter().flat_map(u16::to_le_bytes).collect();
-            let offered = if random.once_in(8) { random.value() as u16 } else { size as u16 };
-            self.board.ram.write_obj(offered, GuestAddress(at + 0x402)).unwrap();
-            self.board.ram.write_slice(&heads, GuestAddress(at + 0x404)).unwrap();
-        }
-        mmio.write(registers + 0x14, Size::Byte, 15);
-        for queue in 0..3 {
-            mmio.write(registers + 0x3000 + 4 * queue, Size::Word, queue);
-        }
-    }
-
-    /// Commands in the lists of the AHCI's first two ports.
-    fn start_ahci(&mut self) {
-        let random = &mut self.random;
-        let registers = random.pick(&self.places);
-        let mmio = &self.board.buses.mmio;
-        for port in 0..2 {
-            let at = 0x18_0000 + port * 0x1_0000;
-            let register = |offset: u64| registers + 0x100 + port * 0x80 + offset;
-            for slot in 0..8 {
-                let table = at + 0x1000 + slot * 0x400;
-                let header = [5 | random.below(4) << 16, table].map(u64::to_le_bytes).concat();
-                let command = random.pick(&[0x25, 0x35, 0x60, 0x61, 0xa0, 0x06, 0xec, 0xa1, 0xea, 0xef, 0x2f]);
-                let mut fis = vec![0x27, 0x80, command, random.value() as u8];
-                fis.extend((0..60).map(|_| random.below(3) as u8));
-                // A packet, and regions.
-                fis.push(random.pick(&[0x28, 0xa8, 0x12, 0x43, 0x46, 0x4a, 0x55, 0x5a, 0xbe]));
-                fis.extend((0..63).map(|_| random.below(3) as u8));
-                for _ in 0..3 {
-                    let region = [0x20_0000 + random.below(0x10_0000) & !1, random.below(0x8000) << 32];
-                    fis.extend(region.map(u64::to_le_bytes).concat());
-                }
-                self.board.ram.write_slice(&header, GuestAddress(at + slot * 32)).unwrap();
-                self.board.ram.write_slice(&fis, GuestAddress(table)).unwrap();
-            }
-            for (offset, value) in [(0x00, at), (0x08, at + 0x800), (0x14, u64::MAX), (0x18, 0x10), (0x18, 0x11)] {
-                mmio.write(register(offset), Size::Dword, value & 0xffff_ffff);
-            }
-            mmio.write(register(0x34), Size::Dword, random.value() & 0xff);
-            mmio.write(register(0x38), Size::Dword, random.value() & 0xff);
-        }
-    }
-
-    /// One access, anywhere where something is.
-    fn access(&mut self) {
-        let random = &mut self.random;
-        let (ports, mmio) = (&self.board.buses.ports, &self.board.buses.mmio);
-        let (size, value, writes) = (random.size(), random.value(), !random.once_in(3));
-        if random.once_in(2) {
-            const PORTS: [u64; 16] = [
-                0x60, 0x64, 0x70, 0x80, 0x92, 0x1ce, 0x3b0, 0x3c0, 0x3d0, 0x3f8, 0x402, 0x510, 0xcf8, 0xcfc, PM,
-                BAR_PORTS,
-            ];
-            let port = (random.pick(&PORTS) + random.near(6)) as u16;
-            let size = if size == Size::Qword { Size::Dword } else { size };
-            match writes {
-                true => ports.write(port, size, size.cut(value) as u32),
-                false => drop(ports.read(port, size)),
-            }
-            return;
-        }
-        const FIXED: [u64; 7] = [HPET, RCBA, 0xa_0000, 0xb_8000, 0xc_0000, 0xffff_0000 - (64 << 10), ECAM];
-        let base = if random.once_in(2) { random.pick(&FIXED) } else { random.pick(&self.places) };
-        let at = match base {
-            // Everything there is on bus 0, mostly the header.
-            ECAM => {
-                ECAM | random.pick(&[0, 8, 0x10, 0x30, 0x38, 0x40, 0x80, 0x88, 0xf8, 0xfa, 0xff]) << 12
-                    | random.below(0x110)
-            }
-            base => base + random.near(17),
-        };
-        match writes {
-            true => mmio.write(at, size, size.cut(value)),
-            false => drop(mmio.read(at, size)),
-        }
-    }
-
     /// So many steps of noise.
     fn make_noise(&mut self, steps: usize) {
         for step in 0..steps {
             let started = Instant::now();
             match step % 256 {
-                0 => self.set_up(),
-                1..4 => self.start_driver(),
-                4 | 5 => self.start_ahci(),
+                0 => self.guest.set_up(),
+                1..4 => self.guest.start_driver(),
+                4 | 5 => self.guest.start_ahci(),
                 6 => {
-                    self.board.clock.advance(Duration::from_nanos(self.random.value() >> 24));
+                    self.board.clock.advance(Duration::from_nanos(self.guest.random.value() >> 24));
                     self.board.timers.run_due();
                 }
                 7 => drop(self.parts.front.screenshot()),
                 8 => {
                     let input = self.parts.front.input();
-                    input.key(self.random.below(0x300) as u16, self.random.once_in(2));
+                    input.key(self.guest.random.below(0x300) as u16, self.guest.random.once_in(2));
                     input.pointer(|pointer| pointer.moved_to(7, 9));
                     input.pointer(|pointer| pointer.moved(-300, 9));
-                    self.parts.front.set_display_size(self.random.value() as u32, 600, 0, self.random.value() as u32);
+                    self.parts.front.set_display_size(
+                        self.guest.random.value() as u32,
+                        600,
+                        0,
+                        self.guest.random.value() as u32,
+                    );
                 }
                 9 => drop(self.parts.front.serial_write(b"noise", Duration::ZERO)),
-                _ => self.access(),
+                _ => self.guest.access(),
             }
             assert!(started.elapsed() < LONGEST, "step {step} took {:?}", started.elapsed());
         }
@@ -477,8 +499,8 @@ fn hostile_states_are_survived() {
                 let mut device = lock(device);
                 for _ in 0..8 {
                     let mut section = device.save_section().unwrap();
-                    for _ in 0..=machine.random.below(3) {
-                        machine.random.twist(&mut section.data);
+                    for _ in 0..=machine.guest.random.below(3) {
+                        machine.guest.random.twist(&mut section.data);
                     }
                     match device.restore_section(section) {
                         Ok(()) => taken += 1,
@@ -492,5 +514,40 @@ fn hostile_states_are_survived() {
             machine.check(&first);
         }
         assert!(taken > 1_000, "{taken} states were taken");
+    }
+}
+
+/// vCPUs, the board's threads and the person's all at once: nobody waits for somebody who waits for them.
+#[test]
+fn nobody_stops_anybody() {
+    let mut machine = Machine::new(false, 5);
+    for round in 0..4 {
+        let vcpus: Vec<_> = (0..3)
+            .map(|index| {
+                let mut guest = Guest::new(&machine.board, 100 + 10 * round + index);
+                std::thread::spawn(move || {
+                    for step in 0..4_000 {
+                        match step % 128 {
+                            0 => guest.set_up(),
+                            1 | 2 => guest.start_driver(),
+                            3 => guest.start_ahci(),
+                            _ => guest.access(),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let started = Instant::now();
+        while !vcpus.iter().all(|vcpu| vcpu.is_finished()) {
+            machine.make_noise(16);
+            assert!(started.elapsed() < LONGEST * 3, "somebody stands");
+        }
+        for vcpu in vcpus {
+            vcpu.join().unwrap();
+        }
+        machine.stand();
+        assert!(machine.board.devices.iter().all(|device| !device.is_poisoned()));
+        machine.reset();
+        machine.go_on();
     }
 }

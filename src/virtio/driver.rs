@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use device::bench::Bench;
+use device::bench::{Bench, Random};
 use device::pci::PciFunction;
 use device::{Dma, Size};
 use vm_memory::{Bytes, GuestAddress};
@@ -286,13 +286,8 @@ impl<D: VirtioDevice> Driver<D> {
     /// Accesses of any width anywhere, rings full of noise, and well-formed requests with mad contents, with `outside` called
     /// among them; asserts only that nothing panics and that a reset always helps.
     pub(crate) fn make_noise(&mut self, features: u64, mut outside: impl FnMut(&mut Self, u64)) {
-        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
-        let mut random = move || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed
-        };
+        let mut numbers = Random::new(1);
+        let mut random = move || numbers.next();
         let queues = self.used.len() as u64;
         for round in 0..2_000 {
             let size = [Size::Byte, Size::Word, Size::Dword, Size::Qword][random() as usize % 4];
