@@ -241,12 +241,12 @@ pub enum Event {
     },
     /// A disk failed.
     BlockIoError {
-        /// The drive.
+        /// The drive, or `uefi-variables`.
         device: String,
         /// QMP's `write`: reads that fail are the guest's to hear of.
         #[serde(default)]
         operation: String,
-        /// QMP's `stop`: the machine stands.
+        /// QMP's `stop`: the machine stands; or `report`: it runs on.
         #[serde(default)]
         action: String,
         /// Is it that the host has no room?

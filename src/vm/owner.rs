@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use api::control::{Command, Event, RunState, Status};
@@ -14,6 +14,8 @@ use crate::events::Events;
 
 /// How long UEFI variables rest before they are written.
 const VARIABLES_REST: Duration = Duration::from_millis(500);
+/// When writing them failed, it is tried again after this time.
+const VARIABLES_RETRY: Duration = Duration::from_secs(10);
 
 /// What the main thread is told.
 pub(crate) enum Order {
@@ -42,13 +44,16 @@ pub(crate) struct Owner {
     machine: Machine,
     events: Events,
     state: RunState,
-    variables_changed: bool,
+    /// When UEFI variables are to be written, if they are.
+    variables_due: Option<Instant>,
+    /// They could not be written, and that was told.
+    variables_failed: bool,
 }
 
 impl Owner {
     /// Takes charge of a machine that stands at power-on.
     pub(crate) fn new(machine: Machine, events: Events) -> Self {
-        Self { machine, events, state: RunState::Prelaunch, variables_changed: false }
+        Self { machine, events, state: RunState::Prelaunch, variables_due: None, variables_failed: false }
     }
 
     /// Lets it run.
@@ -60,19 +65,15 @@ impl Owner {
     /// Does what it is told until the machine is off.
     pub(crate) fn serve(&mut self, inbox: &Receiver<Order>) -> Result<()> {
         loop {
-            let order = if self.variables_changed {
-                match inbox.recv_timeout(VARIABLES_REST) {
+            let order = match self.variables_due {
+                Some(due) => match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
                     Err(RecvTimeoutError::Timeout) => {
-                        self.variables_changed = false;
-                        if let Err(error) = self.machine.write_variables() {
-                            tracing::error!("UEFI variables cannot be kept: {error}");
-                        }
+                        self.write_variables();
                         continue;
                     }
                     other => other.ok(),
-                }
-            } else {
-                inbox.recv().ok()
+                },
+                None => inbox.recv().ok(),
             };
             let then = match order {
                 Some(Order::News(news)) => self.hear(news)?,
@@ -104,7 +105,7 @@ impl Owner {
                 self.end(true, "guest-shutdown");
                 return Ok(Then::End);
             }
-            News::VariablesChanged => self.variables_changed = true,
+            News::VariablesChanged => self.variables_due = Some(Instant::now() + VARIABLES_REST),
             News::NetworkDown { id } => self.events.emit(&Event::NetworkDown { id }),
             News::StorageFull { drive } => {
                 let ran = self.machine.is_running();
@@ -131,6 +132,25 @@ impl Owner {
             }
         }
         Ok(Then::GoOn)
+    }
+
+    /// Keeps UEFI variables, or tells the person, once, that they are not kept and goes on trying.
+    fn write_variables(&mut self) {
+        let result = self.machine.write_variables();
+        self.variables_due = result.as_ref().is_err().then(|| Instant::now() + VARIABLES_RETRY);
+        let told = std::mem::replace(&mut self.variables_failed, result.is_err());
+        if let Err(error) = result
+            && !told
+        {
+            tracing::error!("UEFI variables cannot be kept: {error}");
+            self.events.emit(&Event::BlockIoError {
+                device: "uefi-variables".into(),
+                operation: "write".into(),
+                action: "report".into(),
+                nospace: error.kind() == std::io::ErrorKind::StorageFull,
+                reason: format!("what the guest set in its firmware cannot be kept: {error}"),
+            });
+        }
     }
 
     fn obey(&mut self, command: Command, mut fds: Vec<OwnedFd>) -> Result<(Value, Then)> {
