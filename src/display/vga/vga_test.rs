@@ -15,7 +15,9 @@ const WHITE: u32 = 0xff_ffff;
 struct Log(Mutex<Vec<u64>>);
 
 impl AddressSpace for Log {
-    fn place_memory(&self, _: &Arc<SharedMemory>, _: Option<u64>) {}
+    fn place_memory(&self, _: &Arc<SharedMemory>, _: Option<u64>) -> bool {
+        true
+    }
     fn place_doorbell(&self, _: device::pci::Devfn, _: u16, _: Option<u64>) {}
     fn take_dirty(&self, memory: &SharedMemory) -> Vec<u64> {
         let mut words = vec![0; (memory.size() / 4096).div_ceil(64) as usize];
