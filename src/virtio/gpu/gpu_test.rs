@@ -187,6 +187,11 @@ fn scattered_pages() {
     let pixels = f.output.pixels();
     let expected: Vec<u32> = bytes.chunks_exact(4).map(|p| u32_at(p, 0) & 0xff_ffff).collect();
     assert_eq!(pixels, expected);
+    // A part that ends before the pieces do, as nearly every part of a large picture does.
+    f.driver.fill(PAGES + 0x1000, &[0xaa; 30]);
+    assert_eq!(f.code(0x105, &[1, 1, 2, 1, 20, 0, 1, 0]), OK);
+    let pixels = f.output.pixels();
+    assert_eq!(pixels[4..8], [expected[4], 0xaa_aaaa, 0xaa_aaaa, expected[7]]);
     // Beyond the pages: what is there is copied.
     assert_eq!(f.code(0x105, &[0, 0, 4, 4, 60, 0, 1, 0]), OK);
     assert_eq!(f.output.pixels()[0], expected[15]);

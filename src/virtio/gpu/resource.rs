@@ -96,8 +96,12 @@ impl Backing {
         let (mut from, mut to, mut left) = (from, to, length);
         let Some(first) = self.starts.partition_point(|start| *start <= from).checked_sub(1) else { return };
         for (span, start) in self.spans[first..].iter().zip(&self.starts[first..]) {
+            // Behind the last byte wanted, a span begins after `from`.
+            if left == 0 {
+                return;
+            }
             let skip = from - start;
-            if left == 0 || skip >= span.length.into() {
+            if skip >= span.length.into() {
                 return;
             }
             let count = left.min(u64::from(span.length) - skip);
