@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use adw::prelude::*;
 use api::machine::{Firmware, Host, ImageFormat, Profile, Wants, check_name, limits};
-use gtk::gio;
+use gtk::{gio, glib};
 use library::media::{Medium, MediumKind};
 use library::{Library, NewDisk, NewMachine};
 use relm4::prelude::*;
@@ -293,8 +293,15 @@ impl Component for NewMachineDialog {
         }
         model.fill_in(&widgets);
         root.set_default_widget(Some(&widgets.create));
-        // Nothing comes before the image.
-        adw::prelude::AdwDialogExt::set_focus(&root, Some(&widgets.image_row));
+        // Nothing comes before the image. Where the window is narrow, a dialog comes up and takes the focus a moment later.
+        widgets.image_row.connect_map(|row| {
+            let row = row.downgrade();
+            glib::idle_add_local_once(move || {
+                if let Some(row) = row.upgrade() {
+                    row.grab_focus();
+                }
+            });
+        });
         let input = sender.input_sender().clone();
         dropped::take(&widgets.page, move |path| input.emit(NewMachineMsg::Use(path)));
         find_name(&sender);

@@ -299,7 +299,7 @@ impl Engine {
     /// Everything that makes a console work, without end.
     fn flood(&mut self) {
         let whole = Rect { x: 0, y: 0, width: self.screen.width, height: self.screen.height };
-        for round in 0..50 {
+        for round in 0..500 {
             self.send(&ToConsole::CursorAt { x: round, y: i32::MIN });
             self.send(&ToConsole::Leds { num: round % 2 == 0, caps: false, scroll: false });
             self.send(&ToConsole::Update(whole));

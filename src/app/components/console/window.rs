@@ -183,6 +183,8 @@ impl Component for ConsoleWindow {
                             },
                             add_overlay = &gtk::Label {
                                 set_label: &gettext("The machine shows no picture"),
+                                set_wrap: true,
+                                set_justify: gtk::Justification::Center,
                                 set_can_target: false,
                                 add_css_class: "osd",
                                 add_css_class: "screen-message",
@@ -224,6 +226,8 @@ impl Component for ConsoleWindow {
 
                                 gtk::Label {
                                     set_margin_end: 12,
+                                    set_wrap: true,
+                                    set_justify: gtk::Justification::Center,
                                     set_label: &gettext("Press Ctrl+Alt+G to release the pointer"),
                                 },
                             },
