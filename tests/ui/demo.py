@@ -48,13 +48,8 @@ def walk(app, arguments):
     app.press("New Machine…")
     app.find("button", "Create", 30)
     app.activate("new-from-file", f"[<'{arguments.iso}'>]")
-
-    def recognised():
-        return any(n.get_name().startswith("Installs") or "starts without" in n.get_name() for n in app.nodes())
-
-    drive.until("recognised image", 120, recognised)
-    entry = next(n for n in app.below(app.find("list item", "Name")) if "EditableText" in n.get_interfaces())
-    entry.set_text_contents(NAME)
+    drive.until("recognised image", 120, lambda: app.shows("Installs") or app.shows("starts without"))
+    app.entry("Name").set_text_contents(NAME)
     app.picture("new-machine")
     app.press("Create")
 

@@ -97,6 +97,9 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Media, "python3-pip"),
     trixie(Media, "qemu-utils"),
     own(Desktop, "xvfb"),
+    // Focus, full screen and keyboard grabs are a window manager's.
+    own(Desktop, "openbox"),
+    own(Desktop, "x11-utils"),
     own(Desktop, "xdotool"),
     own(Desktop, "imagemagick"),
     trixie(Desktop, "at-spi2-core"),
@@ -107,7 +110,10 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Desktop, "fonts-dejavu-core"),
     trixie(Desktop, "libgl1-mesa-dri"),
     trixie(Desktop, "mesa-vulkan-drivers"),
+    // Wayland without a screen, with pointer locks and real key codes.
+    trixie(Desktop, "mutter"),
     trixie(Desktop, "python3-gi"),
+    trixie(Desktop, "gir1.2-gtk-4.0"),
     trixie(Desktop, "gir1.2-atspi-2.0"),
 ];
 

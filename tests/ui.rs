@@ -1,0 +1,63 @@
+//! The app by its accessibility tree, real keys and a real pointer, with a stand-in for the engine: the scripts in `ui/`. They leave
+//! pictures of what they see.
+
+use std::process::Command;
+use std::sync::Mutex;
+
+use dormer_tests::{output, program};
+
+/// One at a time: each has a desktop of its own, and they are as patient with each other as people are.
+static DESKTOP: Mutex<()> = Mutex::new(());
+
+fn walk(script: &str, engine: bool) {
+    let _turn = DESKTOP.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let out = output().join("ui").join(script);
+    // Debian's own interpreter: it has the accessibility bindings.
+    let mut command = Command::new("/usr/bin/python3");
+    command
+        .arg(format!("{}/ui/{script}.py", env!("CARGO_MANIFEST_DIR")))
+        .arg("--out")
+        .arg(&out)
+        .env("DORMER_APP", program("dormer"));
+    if engine {
+        command.env("DORMER_VM", program("examples/engine"));
+    }
+    let output = command.output().expect("python3 of the system");
+    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "the walk {script} ended with {}; pictures are in {}",
+        output.status,
+        out.display()
+    );
+}
+
+#[test]
+fn every_page() {
+    walk("drive", true);
+}
+
+#[test]
+fn library_by_keyboard_and_with_mistakes() {
+    walk("library", true);
+}
+
+#[test]
+fn console_by_keyboard_and_pointer() {
+    walk("console", true);
+}
+
+#[test]
+fn console_on_wayland() {
+    walk("wayland", true);
+}
+
+#[test]
+fn an_engine_that_means_no_good() {
+    walk("hostile", true);
+}
+
+#[test]
+fn a_computer_without_kvm() {
+    walk("without_kvm", false);
+}

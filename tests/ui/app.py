@@ -1,0 +1,215 @@
+"""The running app, seen by AT-SPI, xdotool and D-Bus, and what its engine hears."""
+
+import os
+import pathlib
+import subprocess
+import time
+
+from desktop import xdotool
+from session import until
+
+SCREEN = "frame"  # so AT-SPI names GTK's role “application”
+APP = "io.github.dormer_vm.Dormer"
+
+
+class App:
+    """The running app, seen by AT-SPI, xdotool and D-Bus."""
+
+    def __init__(self, out):
+        import gi
+
+        gi.require_version("Atspi", "2.0")
+        from gi.repository import Atspi
+
+        self.atspi = Atspi
+        Atspi.init()
+        self.out = pathlib.Path(out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.number = 0
+        self.log = open(self.out / "dormer.log", "w", encoding="utf-8")
+        self.process = subprocess.Popen([os.environ["DORMER_APP"]], stderr=self.log, stdout=self.log)
+        self.window()
+
+    def window(self, name="Dormer", seconds=30):
+        """Waits for a window with this title, gives it the focus, and returns its X id."""
+
+        def probe():
+            if self.process.poll() is not None:
+                raise SystemExit(f"dormer ended with status {self.process.returncode}")
+            found = subprocess.run(
+                ["xdotool", "search", "--onlyvisible", "--name", f"^{name}$"], capture_output=True, text=True
+            ).stdout.split()
+            return found[-1] if found else None
+
+        window = until(f"window “{name}”", seconds, probe)
+        xdotool("windowactivate", "--sync", window)
+        return window
+
+    def nodes(self):
+        """All nodes of the app's accessibility tree."""
+        desktop = self.atspi.get_desktop(0)
+        for index in range(desktop.get_child_count()):
+            application = desktop.get_child_at_index(index)
+            if application and application.get_process_id() == self.process.pid:
+                yield from self.below(application)
+
+    def below(self, node):
+        yield node
+        for index in range(node.get_child_count()):
+            child = node.get_child_at_index(index)
+            if child:
+                yield from self.below(child)
+
+    def find(self, role, name, seconds=10):
+        """The visible node of this role and name."""
+
+        def probe():
+            from gi.repository import GLib
+
+            try:
+                for node in self.nodes():
+                    # “push button” before AT-SPI 2.55
+                    if node.get_role_name().removeprefix("push ") == role and name in (node.get_name() or ""):
+                        if self.is_shown(node):
+                            return node
+            except GLib.Error:
+                pass  # the tree changed while it was read
+            return None
+
+        return until(f"{role} “{name}”", seconds, probe)
+
+    def press(self, name, role="button"):
+        self.find(role, name).do_action(0)
+
+    def key(self, *keys):
+        xdotool("key", "--delay", "60", *keys)
+
+    def move(self, x, y):
+        xdotool("mousemove", x, y)
+
+    def is_shown(self, node):
+        return node.get_state_set().contains(self.atspi.StateType.SHOWING)
+
+    def shows(self, text):
+        """Is there anything to be seen whose name has this text?"""
+        from gi.repository import GLib
+
+        try:
+            return any(text in (node.get_name() or "") and self.is_shown(node) for node in self.nodes())
+        except GLib.Error:
+            return False  # the tree changed while it was read
+
+    def wait_shown(self, text, seconds=10):
+        until(f"sight of “{text}”", seconds, lambda: self.shows(text))
+
+    def wait_gone(self, text, seconds=10):
+        until(f"end of “{text}”", seconds, lambda: not self.shows(text))
+
+    def focus(self):
+        """The role and name of what has the keyboard's focus."""
+        from gi.repository import GLib
+
+        try:
+            for node in self.nodes():
+                if node.get_state_set().contains(self.atspi.StateType.FOCUSED) and self.is_shown(node):
+                    return node.get_role_name().removeprefix("push "), node.get_name() or ""
+        except GLib.Error:
+            pass  # the tree changed while it was read
+        return None
+
+    def wait_focus(self, role, name, seconds=10):
+        def there():
+            focus = self.focus()
+            return focus and focus[0] == role and name in focus[1]
+
+        until(f"focus on {role} “{name}”", seconds, there)
+
+    def entry(self, row):
+        """The text field of a row."""
+        return next(node for node in self.below(self.find("list item", row)) if "EditableText" in node.get_interfaces())
+
+    def create(self, iso, name):
+        """Makes a machine in the app's own way and waits for its screen."""
+        self.activate("new-from-file", f"[<'{iso}'>]")
+        until("recognised image", 30, lambda: self.shows("Installs") or self.shows("starts without"))
+        self.entry("Name").set_text_contents(name)
+        self.press("Create")
+        self.find(SCREEN, f"Screen of {name}", 30)
+
+    def enter(self, name):
+        """Goes to a machine's console, as far as keys that are typed now reach the machine."""
+        self.window(name)
+        self.wait_focus(SCREEN, f"Screen of {name}")
+
+    def heard(self):
+        """What the stand-in engine heard so far: a line for each message."""
+        logs = pathlib.Path(os.environ["XDG_DATA_HOME"]).glob("dormer/machines/*/logs/engine.log")
+        return [line for log in logs for line in log.read_text().splitlines()]
+
+    def wait_heard(self, since, *lines, seconds=10):
+        """Waits until the engine has heard these lines, in this order, after `since` others."""
+
+        def there():
+            heard = iter(self.heard()[since:])
+            return all(any(line in other for other in heard) for line in lines)
+
+        until(f"engine that hears {lines}", seconds, there)
+
+    def activate(self, action, parameter="[]", path=None):
+        """Activates an exported action of the application."""
+        path = path or "/" + APP.replace(".", "/")
+        call = ["gdbus", "call", "--session", "--dest", APP, "--object-path", path]
+        subprocess.run(
+            [*call, "--method", "org.gtk.Actions.Activate", action, parameter, "{}"], check=True, capture_output=True
+        )
+
+    def window_action(self, number, action, parameter="[]"):
+        self.activate(action, parameter, f"/{APP.replace('.', '/')}/window/{number}")
+
+    def close(self):
+        """Closes the console by the button in its header bar."""
+        frame = self.find("frame", "Little machine")
+        close = (node for node in self.below(frame) if node.get_name() == "Close" and node.get_role_name().endswith("button"))
+        next(node for node in close if node.get_state_set().contains(self.atspi.StateType.SHOWING)).do_action(0)
+        search = ["xdotool", "search", "--onlyvisible", "--name", "^Little machine$"]
+        until("closed console", 10, lambda: not subprocess.run(search, capture_output=True).stdout)
+
+    def movement(self, since):
+        """How far the engine heard the mouse move, after `since` messages."""
+        lines = [line for line in self.heard()[since:] if line.startswith("PointerMotion")]
+        pairs = [[int(part.split(":")[1].strip(" }")) for part in line.split(",")] for line in lines]
+        return sum(dx for dx, _ in pairs), sum(dy for _, dy in pairs)
+
+    def picture(self, name):
+        time.sleep(0.8)  # for animations
+        self.number += 1
+        path = self.out / f"{self.number:02}-{name}.png"
+        subprocess.run(["import", "-window", "root", str(path)], check=True)
+        print(path, flush=True)
+
+    def tree(self, name):
+        """Writes the accessibility tree down."""
+        with open(self.out / f"{name}.txt", "w", encoding="utf-8") as file:
+
+            def write(node, depth):
+                file.write(f"{'  ' * depth}{node.get_role_name()} “{node.get_name()}”\n")
+                for index in range(node.get_child_count()):
+                    child = node.get_child_at_index(index)
+                    if child:
+                        write(child, depth + 1)
+
+            desktop = self.atspi.get_desktop(0)
+            for index in range(desktop.get_child_count()):
+                application = desktop.get_child_at_index(index)
+                if application and application.get_process_id() == self.process.pid:
+                    write(application, 0)
+
+    def quit(self):
+        self.activate("quit")
+        until("end of dormer", 10, lambda: self.process.poll() is not None)
+
+    def end(self):
+        """Leaves nothing running, whatever happened."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)

@@ -1,0 +1,86 @@
+"""A session of its own for the app: a home, a bus, and an X server without screen, with a window manager."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def until(what, seconds, probe):
+    """The first true answer of `probe`; ends the run when there is none in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = probe()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise SystemExit(f"no {what} within {seconds} s")
+
+
+def environment(home):
+    """What a program finds whose home is this folder: nothing of the person's who runs the tests."""
+    os.mkdir(f"{home}/run", 0o700)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    # Icons of the source tree, as if installed.
+    shared = f"{ROOT}/data:" + os.environ.get("XDG_DATA_DIRS", "/usr/local/share:/usr/share")
+    outer = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return outer | {
+        "HOME": home,
+        "XDG_RUNTIME_DIR": f"{home}/run",
+        "XDG_DATA_HOME": f"{home}/data",
+        "XDG_CONFIG_HOME": f"{home}/config",
+        "XDG_CACHE_HOME": f"{home}/cache",
+        "XDG_DATA_DIRS": shared,
+        "GSK_RENDERER": "cairo",
+        "GTK_A11Y": "atspi",
+        "GSETTINGS_BACKEND": "memory",
+        "GTK_USE_PORTAL": "0",
+        "LC_ALL": "C.UTF-8",
+        "DORMER_LOG": os.environ.get("DORMER_LOG", "info"),
+        "DORMER_VM": os.environ.get("DORMER_VM", str(target / "examples/engine")),
+        "DORMER_APP": os.environ.get("DORMER_APP", str(target / "dormer")),
+        "DORMER_UI_INSIDE": "1",
+    }
+
+
+def again(inside):
+    """Runs this script again, with this environment and a bus of its own."""
+    return subprocess.call(["dbus-run-session", "--", sys.executable, *sys.argv], env=inside)
+
+
+def on_x11(size):
+    """Runs this script again on an X server of its own."""
+    reader, writer = os.pipe()
+    screen = ["Xvfb", "-displayfd", str(writer), "-screen", "0", size, "-nolisten", "tcp", "-noreset"]
+    server = subprocess.Popen(screen, pass_fds=[writer], stderr=subprocess.DEVNULL)
+    os.close(writer)
+    try:
+        display = os.read(reader, 16).decode().strip()
+        with tempfile.TemporaryDirectory(prefix="dormer-ui-") as home:
+            inside = environment(home) | {"DISPLAY": f":{display}", "GDK_BACKEND": "x11"}
+            with window_manager(inside):
+                return again(inside)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@contextlib.contextmanager
+def window_manager(inside):
+    """A window manager: focus, full screen and keyboard grabs are its business."""
+    configuration = pathlib.Path(__file__).with_name("openbox.xml")
+    arguments = ["openbox", "--sm-disable", "--config-file", configuration]
+    manager = subprocess.Popen(arguments, env=inside, stderr=subprocess.DEVNULL)
+    try:
+        ask = ["xprop", "-root", "_NET_SUPPORTING_WM_CHECK"]
+        answer = lambda: subprocess.run(ask, env=inside, capture_output=True, text=True).stdout
+        until("window manager", 20, lambda: "window id" in answer())
+        yield
+    finally:
+        manager.terminate()
+        manager.wait(10)
