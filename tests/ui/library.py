@@ -27,6 +27,7 @@ def walk(app, arguments):
     narrow(app)
     broken(app)
     shortcuts(app)
+    unreadable(app)
 
 
 def use(app, path):
@@ -182,6 +183,24 @@ def shortcuts(app):
     assert not missing, f"the list of shortcuts does not show {missing}"
     app.picture("shortcuts")
     app.key("Escape")
+
+
+def unreadable(app):
+    """A library that cannot be read is told for as long as that is so."""
+    library = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer"
+    away = library.with_name("away")
+    window = app.window()
+    library.rename(away)
+    library.write_text("no folder")
+    # It looks again when the person comes back to it.
+    xdotool("windowminimize", "--sync", window)
+    xdotool("windowactivate", "--sync", window)
+    app.wait_shown("The Machines Cannot Be Listed", 20)
+    app.picture("unreadable")
+    library.unlink()
+    away.rename(library)
+    app.press("Try Again")
+    app.find("list item", NAME)
 
 
 if __name__ == "__main__":

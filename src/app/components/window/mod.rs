@@ -46,6 +46,8 @@ pub(crate) struct Window {
     watched: HashMap<Uuid, Option<Ending>>,
     /// Machines that this window is turning off.
     turning_off: HashSet<Uuid>,
+    /// Why there is no list.
+    unreadable: String,
     /// A list is being made; it will be out of date.
     listing: bool,
     stale: bool,
@@ -164,6 +166,24 @@ impl Component for Window {
                             set_valign: gtk::Align::Center,
                         },
                     },
+                    add_named[Some("unreadable")] = &adw::ToolbarView {
+                        add_top_bar = &adw::HeaderBar {},
+                        adw::StatusPage {
+                            set_icon_name: Some("dialog-warning-symbolic"),
+                            set_title: &gettext("The Machines Cannot Be Listed"),
+                            #[watch]
+                            set_description: Some(&glib::markup_escape_text(&model.unreadable)),
+
+                            gtk::Button {
+                                set_label: &gettext("_Try Again"),
+                                set_use_underline: true,
+                                set_halign: gtk::Align::Center,
+                                add_css_class: "pill",
+                                add_css_class: "suggested-action",
+                                connect_clicked => WindowMsg::Refresh,
+                            },
+                        },
+                    },
                     add_named[Some("empty")] = &adw::ToolbarView {
                         add_top_bar = &adw::HeaderBar {
                             set_show_title: false,
@@ -263,6 +283,7 @@ impl Component for Window {
             consoles: HashMap::new(),
             watched: HashMap::new(),
             turning_off: HashSet::new(),
+            unreadable: String::new(),
             listing: false,
             stale: false,
             actions: commands::add(&root, &sender),
@@ -348,7 +369,10 @@ impl Component for Window {
                 self.listing = false;
                 match machines {
                     Ok(machines) => self.show_machines(machines, &sender, widgets),
-                    Err(error) => toast(&widgets.toasts, &words::sentence(&error.to_string())),
+                    Err(error) => {
+                        self.unreadable = words::sentence(&error.to_string());
+                        widgets.stack.set_visible_child_name("unreadable");
+                    }
                 }
                 if std::mem::take(&mut self.stale) {
                     self.refresh(&sender);
