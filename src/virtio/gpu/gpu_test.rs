@@ -378,11 +378,11 @@ fn any_commands_are_answered() {
     const FIELDS: [u32; 12] = [0, 1, 2, 3, 4, 16, 64, 4096, PAGES as u32, 0x7fff_ffff, 0xffff_fff0, u32::MAX];
     for _ in 0..800 {
         let mut field = || FIELDS[random() as usize % FIELDS.len()];
-        let body = [field(), field(), field(), field(), field(), field(), field(), field()];
+        let body: [u32; 20] = std::array::from_fn(|_| field());
         let code = f.code(0x100 + random() % 12, &body);
         assert!((0x1100..=0x1205).contains(&code), "{code:#x}");
         if random() % 8 == 0 {
-            f.cursor(0x300 + random() % 2, body);
+            f.cursor(0x300 + random() % 2, std::array::from_fn(|at| body[at]));
         }
         for told in f.output.take() {
             if let Told::Scanout(_, Some(scanout)) = told {
@@ -392,3 +392,6 @@ fn any_commands_are_answered() {
     }
     assert_eq!(f.driver.status() & 64, 0);
 }
+
+#[path = "transfer_test.rs"]
+mod transfer;
