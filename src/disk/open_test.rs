@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use device::bench::ram;
+use device::bench::{Random, ram};
 use proptest::prelude::*;
 use vm_memory::{Bytes, GuestAddress};
 
@@ -289,6 +289,60 @@ fn poke(file: File) -> Option<()> {
         let _ = run(&mut *image, limits, &ram, &Op::Discard { at, len: 1 << 16 });
     }
     Some(())
+}
+
+/// Data that a guest cut into any pieces arrive in order: more pieces than a system call takes, and larger ones than a buffer.
+#[test]
+fn scattered_data_arrive_in_order() {
+    const RAM: u64 = 8 << 20;
+    let mut random = Random::new(3);
+    let raw = tempfile::NamedTempFile::new().unwrap();
+    raw.as_file().set_len(SIZE).unwrap();
+    let packed = qcow2("compat=1.1", SIZE);
+    for disk in [Disk::open(open_file(raw.path()), Format::Raw, Access::ReadWrite).unwrap(), packed.open()] {
+        let (mut image, limits) = boxed(disk);
+        let (memory, mut model) = (ram(RAM as usize), vec![0u8; SIZE as usize]);
+        for round in 0..60 {
+            let bits = random.pick(&[2, 8, 12, 22]);
+            // Pieces lie behind one another with gaps, so that none is in another.
+            let (mut ranges, mut at) = (Vec::new(), 0);
+            for _ in 0..random.pick(&[1, 3, 40, 3000]) {
+                let len = random.near(bits);
+                at += random.below(64);
+                if at + len > RAM {
+                    break;
+                }
+                ranges.push(GuestRange { at, len });
+                at += len;
+            }
+            let total = ranges.iter().map(|range| range.len).sum::<u64>();
+            let start = random.below(SIZE.saturating_sub(total).max(1));
+            let inside = start + total <= SIZE;
+            let there = &mut model[start as usize..(start + if inside { total } else { 0 }) as usize];
+            if round % 2 == 0 {
+                let bytes: Vec<u8> = (0..total).map(|_| random.next() as u8).collect();
+                let mut rest = &bytes[..];
+                for range in &ranges {
+                    let (here, after) = rest.split_at(range.len as usize);
+                    memory.write_slice(here, GuestAddress(range.at)).unwrap();
+                    rest = after;
+                }
+                let done = run(&mut *image, limits, &memory, &Op::Write { at: start, from: ranges, durable: false });
+                assert_eq!(done.is_ok(), inside);
+                there.copy_from_slice(&bytes[..there.len()]);
+            } else {
+                let done = run(&mut *image, limits, &memory, &Op::Read { at: start, to: ranges.clone() });
+                assert_eq!(done.is_ok(), inside);
+                let mut got = Vec::new();
+                for range in ranges.iter().filter(|_| inside) {
+                    let mut piece = vec![0; range.len as usize];
+                    memory.read_slice(&mut piece, GuestAddress(range.at)).unwrap();
+                    got.extend(piece);
+                }
+                assert!(got == there, "round {round}: {total} bytes at {start}");
+            }
+        }
+    }
 }
 
 #[test]
