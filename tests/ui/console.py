@@ -26,6 +26,7 @@ def walk(app, arguments):
     full_screen(app)
     captured_pointer(app)
     desktop_shortcuts(app)
+    said(app)
     dropped_cd(app, arguments.iso)
 
 
@@ -171,6 +172,16 @@ def desktop_shortcuts(app):
     until("window that is put away", 10, iconified)
     xdotool("windowactivate", "--sync", window)
     app.wait_focus(SCREEN, "Screen of")
+
+
+def said(app):
+    """What an order has done is said where it was given."""
+    app.window()
+    app.window_action(1, "power-button")
+    app.wait_shown("The power button is pressed")
+    page = app.find("frame", "Dormer")
+    assert any("power button is pressed" in (node.get_name() or "") for node in app.below(page)), "said elsewhere"
+    app.enter(NAME)
 
 
 def dropped_cd(app, iso):

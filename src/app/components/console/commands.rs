@@ -112,7 +112,7 @@ pub(super) fn pick_cd(root: &adw::ApplicationWindow, sender: &ComponentSender<Co
 pub(super) fn menu() -> gio::Menu {
     let menu = gio::Menu::new();
     actions::section(&menu, &[(gettext("_Insert CD…"), "win.insert-cd"), (gettext("_Eject CD"), "win.eject-cd")]);
-    actions::section(&menu, &[(gettext("Keep Desktop _Shortcuts for the Machine"), "win.grab-keyboard")]);
+    actions::section(&menu, &[(gettext("Give Desktop _Shortcuts to the Machine"), "win.grab-keyboard")]);
     actions::section(
         &menu,
         &[

@@ -26,7 +26,7 @@ use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
 use super::{about, dropped, shortcuts};
-use crate::i18n::gettext;
+use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::words;
 
@@ -93,6 +93,8 @@ pub(crate) enum WindowMsg {
     ShowBroken,
     /// Show the selected machine's log.
     ShowLog(Option<Uuid>),
+    /// Say this of a machine for a moment.
+    Say(Uuid, String),
     /// Come to the front.
     Present,
     /// The person closed the window.
@@ -341,7 +343,8 @@ impl Component for Window {
             }
             WindowMsg::KvmAdvice => advice::present(&self.kvm, root),
             WindowMsg::ShowBroken => broken::present(&self.machines.broken, root),
-            WindowMsg::ShowLog(uuid) => self.show_log(uuid, root),
+            WindowMsg::ShowLog(uuid) => self.show_log(uuid, &sender, root),
+            WindowMsg::Say(uuid, text) => self.say(uuid, &text, widgets),
             WindowMsg::Present => root.present(),
             WindowMsg::Close => {
                 // Consoles stay; the last window to go ends the app.
@@ -499,14 +502,28 @@ impl Window {
         }
     }
 
-    fn show_log(&self, uuid: Option<Uuid>, root: &adw::ApplicationWindow) {
+    fn show_log(&self, uuid: Option<Uuid>, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
         let Some(summary) = uuid.or(self.selected).and_then(|uuid| self.summary(uuid)) else { return };
-        let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(summary.entry.logs().join("engine.log"))));
-        launcher.launch(Some(root), None::<&gio::Cancellable>, |result| {
-            if let Err(error) = result {
-                tracing::warn!("the log does not open: {error}");
+        let (uuid, path) = (summary.uuid(), summary.entry.logs().join("engine.log"));
+        let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(&path)));
+        let sender = sender.clone();
+        launcher.launch(Some(root), None::<&gio::Cancellable>, move |result| {
+            // A person who was asked for a program may choose none.
+            if result.is_err_and(|error| !error.matches(gtk::DialogError::Dismissed)) {
+                let text =
+                    gettext_f("No program opens the log: it is {path}", &[("path", &path.display().to_string())]);
+                sender.input(WindowMsg::Say(uuid, text));
             }
         });
+    }
+
+    /// Says something where the person is: here, or in the machine's console.
+    fn say(&self, uuid: Uuid, text: &str, widgets: &WindowWidgets) {
+        let here = widgets.toasts.root().and_downcast::<gtk::Window>().is_some_and(|window| window.is_active());
+        match self.consoles.get(&uuid).filter(|_| !here) {
+            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
+            None => toast(&widgets.toasts, text),
+        }
     }
 }
 

@@ -108,17 +108,13 @@ impl Window {
         sender: &ComponentSender<Self>,
         widgets: &WindowWidgets,
     ) {
-        let say = |window: &Self, text: &str| match window.consoles.get(&uuid) {
-            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
-            None => toast(&widgets.toasts, text),
-        };
         match (order, result) {
             (Order::Start, Ok(notes)) => {
                 self.watched.insert(uuid, None);
                 watch(uuid, sender);
                 self.console_for(uuid, sender);
                 connect(uuid, sender);
-                notes.iter().for_each(|note| say(self, note));
+                notes.iter().for_each(|note| self.say(uuid, note, widgets));
             }
             (Order::Start, Err(why)) => {
                 if let Some(console) = self.console_for(uuid, sender) {
@@ -129,13 +125,15 @@ impl Window {
                 if *order == Order::PowerOff {
                     self.turning_off.remove(&uuid);
                 }
-                say(self, &words::sentence(&why));
+                self.say(uuid, &words::sentence(&why), widgets);
             }
-            (Order::PowerButton, Ok(_)) => {
-                say(self, &gettext("The power button is pressed: the machine’s system decides what to do"))
-            }
-            (Order::InsertCd(_), Ok(_)) => say(self, &gettext("The CD is in")),
-            (Order::EjectCd, Ok(_)) => say(self, &gettext("The CD is out")),
+            (Order::PowerButton, Ok(_)) => self.say(
+                uuid,
+                &gettext("The power button is pressed: the machine’s system decides what to do"),
+                widgets,
+            ),
+            (Order::InsertCd(_), Ok(_)) => self.say(uuid, &gettext("The CD is in"), widgets),
+            (Order::EjectCd, Ok(_)) => self.say(uuid, &gettext("The CD is out"), widgets),
             (Order::Delete, Ok(_)) => {
                 if let Some(console) = self.consoles.remove(&uuid) {
                     console.widget().destroy();
