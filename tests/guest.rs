@@ -335,8 +335,6 @@ impl Guest {
         self.wait_serial("login: $", limit);
         self.send_serial("root\n");
         self.wait_serial("Password: $", Duration::from_secs(180));
-        // What comes before the echo is off is thrown away.
-        std::thread::sleep(Duration::from_secs(2));
         self.send_serial("dormer\n");
         self.wait_serial("# $", Duration::from_secs(180));
         self.send_serial(

@@ -173,7 +173,6 @@ fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
         |text: &str| std::io::Write::write_all(&mut port, text.as_bytes()).expect("QEMU's serial port takes text");
     send("root\n");
     wait("Password: ", SHORT);
-    std::thread::sleep(Duration::from_secs(2));
     send("dormer\n");
     wait("# ", SHORT);
     let load = format!("until curl -s -m 5 {} | head -c 1 | grep -q .; do sleep 0.5; done", server.url("file"));

@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::{media, medium_or_skip, program};
@@ -246,6 +245,5 @@ fn the_engine_is_killed_while_its_console_is_open() {
     home.must(&["start", "killed", "--headless"]);
     assert!(home.must(&["list"]).contains("running"));
     home.must(&["power-off", "killed"]);
-    std::thread::sleep(Duration::from_millis(100));
     home.must(&["wait", "killed", "--state", "stopped", "--timeout", "30"]);
 }

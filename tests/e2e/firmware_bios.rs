@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dormer_tests::guest::Guest;
-use dormer_tests::{media, medium_or_skip};
+use dormer_tests::{media, medium_or_skip, only_in_full};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -43,6 +43,8 @@ fn grub_rescue_takes_keys() {
 
 #[test]
 fn ipxe_finds_the_card_and_an_address() {
+    // It asks the card without a pause, and each question costs an emulated processor dearly: a quarter of an hour.
+    only_in_full!();
     let mut guest = cd("bios-ipxe", &medium_or_skip!(media::ipxe()), &["--profile", "linux"]);
     guest.wait_screen("Open Source Network Boot Firmware", LIMIT);
     guest.wait_screen("using virtio-net", LIMIT);

@@ -19,9 +19,11 @@ fn cd(name: &str, path: &Path) -> Guest {
 fn ovmf_opens_its_shell() {
     let arguments = ["--firmware", "uefi", "--disk", "none", "--memory", "512", "--cpus", "1"];
     let mut guest = Guest::start("uefi-shell", &arguments);
+    // Else it looks for a server on the network first, in four ways, for minutes.
+    guest.verb("net", &["link", "out"]);
     guest.wait_screen("UEFI Interactive Shell", LIMIT);
     guest.keys(&["esc"]);
-    std::thread::sleep(Duration::from_secs(3));
+    // Its prompt is too short to be found on a picture, but keys wait for it.
     guest.type_text("echo dormer dormer dormer\n");
     guest.wait_screen("dormer dormer dormer", LIMIT);
 }
