@@ -9,6 +9,7 @@ pub mod installer;
 pub mod media;
 pub mod picture;
 pub mod server;
+pub mod walk;
 
 use std::path::PathBuf;
 

@@ -53,9 +53,14 @@ pub const DEBIAN_DISK: Built = Built {
     packages: &GRUB,
 };
 
-/// A live desktop with a browser.
-pub const LIVE_DESKTOP: Built =
-    Built { name: "live-desktop", suffix: "iso", script: "live-desktop.sh", with: &[], ..DEBIAN_DISK };
+/// A live desktop with a browser, which can install itself.
+pub const LIVE_DESKTOP: Built = Built {
+    name: "live-desktop",
+    suffix: "iso",
+    script: "live-desktop.sh",
+    with: &["install-to-disk.sh"],
+    ..DEBIAN_DISK
+};
 
 /// iPXE for UEFI.
 pub const IPXE_UEFI: Built =

@@ -1,10 +1,11 @@
 #!/bin/sh
 # live-desktop.sh OUT.iso: a live Debian with X, a window manager and Firefox that starts on BIOS and on UEFI.
 #
-# Says DESKTOP-UP on the first serial port once the desktop stands, and follows the pointer there: POINTER x y. Needs root,
-# mmdebstrap, squashfs-tools, GRUB for both, xorriso and mtools.
+# Says DESKTOP-UP on the first serial port once the desktop stands, and follows the pointer there: POINTER x y. In its terminal
+# (user, password "user"), `sudo install-to-disk /dev/vda` installs it. Needs root, mmdebstrap, squashfs-tools, GRUB for both, xorriso and mtools.
 set -eu
 out=$(realpath "$1")
+here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -14,6 +15,7 @@ repository=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)
     awk '$1 == "trixie" && $2 == "main" { print $3; exit }')
 [ -n "$repository" ] || { echo 'apt knows no archive of Debian 13 (trixie)' >&2; exit 1; }
 
+cp "$here/install-to-disk.sh" .
 cat > setup <<'SETUP'
 set -e
 root=$1
@@ -44,6 +46,8 @@ mkdir -p "$root/etc/systemd/system.conf.d"
 printf '[Manager]\nDefaultTimeoutStartSec=900\nDefaultDeviceTimeoutSec=900\n' > "$root/etc/systemd/system.conf.d/patience.conf"
 mkdir -p "$root/etc/X11" "$root/home/user/.icewm"
 printf 'allowed_users=anybody\nneeds_root_rights=yes\n' > "$root/etc/X11/Xwrapper.config"
+install -m 755 install-to-disk.sh "$root/usr/local/sbin/install-to-disk"
+echo 'user ALL=(ALL) NOPASSWD:ALL' > "$root/etc/sudoers.d/user"
 cat > "$root/home/user/about.html" <<'PAGE'
 <title>Browser</title><body style="background:#246;color:white;font:bold 40px 'DejaVu Sans'">The browser stands.</body>
 PAGE
@@ -51,7 +55,7 @@ cat > "$root/home/user/.icewm/startup" <<'STARTUP'
 #!/bin/sh
 xsetroot -solid '#335577'
 firefox-esr --no-remote "file://$HOME/about.html" &
-xterm -geometry 60x10-20-60 -e sh -c 'uname -a; sleep infinity' &
+xterm -geometry 60x10-20-60 -e sh -c 'uname -a; exec bash' &
 (
     until xdotool search --onlyvisible --name 'Mozilla Firefox' > /dev/null 2>&1; do sleep 1; done
     echo DESKTOP-UP > /dev/ttyS0
@@ -68,6 +72,7 @@ SETUP
 packages=linux-image-amd64,live-boot,live-boot-initramfs-tools,systemd-sysv,dbus,udev,kmod,iproute2
 packages=$packages,xserver-xorg-core,xserver-xorg-input-libinput,xinit,xterm,icewm,x11-xserver-utils,xdotool,firefox-esr
 packages=$packages,libgl1-mesa-dri,fonts-dejavu-core,procps,zstd
+packages=$packages,sudo,fdisk,dosfstools,e2fsprogs,grub-efi-amd64,efibootmgr
 mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Valid-Until "false"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/lib/firmware/*' \

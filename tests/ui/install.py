@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""A whole installation through the app: a live system's image, New Machine, Create, the desktop in the console window, its terminal
+clicked and typed in there, the system installed onto the machine's disk, and the installed system started from it to its login.
+
+Run by the end-to-end test `installation`, where KVM is. Pictures of every station stay in the output folder. The mouse and the keys
+are real ones in the console window; how far the guest has come is read off its serial port.
+"""
+
+import sys
+
+import drive
+from desktop import xdotool
+from machine import Machine
+
+# The live desktop's screen, and a place in its terminal (tests/media/live-desktop.sh).
+SIZE = (1280, 800)
+TERMINAL = (1100, 700)
+
+
+def walk(app, arguments):
+    machine = Machine(app, "Installed")
+    app.find("label", "No Machines Yet", 60)
+    app.press("New Machine…")
+    app.find("button", "Create", 30)
+    app.activate("new-from-file", f"[<'{arguments.iso}'>]")
+    drive.until("recognised image", 120, lambda: app.shows("Installs") or app.shows("starts without"))
+    app.entry("Name").set_text_contents(machine.name)
+    # A test host holds the machine's memory and its disk in its own: less memory than it proposes, in the only field so large.
+    fields = [node for node in app.nodes() if node.get_role_name() == "spin button"]
+    next(field for field in fields if field.get_current_value() >= 1024).set_current_value(2048)
+    app.picture("new-machine")
+    app.press("Create")
+
+    app.window(machine.name, 120)
+    machine.wait_serial("DESKTOP-UP", 1800)
+    app.picture("live-desktop")
+    app.window(machine.name)
+    x, y = machine.place(*TERMINAL, SIZE)
+    app.move(x, y)
+    xdotool("click", 1)
+    xdotool("type", "--delay", 60, "sudo install-to-disk /dev/vda\n")
+    machine.wait_serial("INSTALL partitions", 300)
+    app.picture("installing")
+    machine.wait_serial("INSTALL (done|failed)", 5400)
+    app.picture("installed")
+    assert "INSTALL done" in machine.dormerctl("serial")
+    xdotool("type", "--delay", 60, "sudo systemctl poweroff\n")
+    app.find("label", "The Machine Is Off", 900)
+    app.picture("off")
+
+    # The image is still in the drive: the machine starts from its own disk because something is on it now.
+    app.press("Start Again")
+    app.window(machine.name)
+    machine.wait_serial("installed login: $", 1800)
+    machine.wait_read("installed login")
+    app.picture("login")
+    app.window(machine.name)
+    xdotool("type", "--delay", 60, "root\n")
+    machine.wait_read("Password")
+    xdotool("type", "--delay", 60, "root\n")
+    machine.wait_read("root@installed")
+    xdotool("type", "--delay", 60, "findmnt -no SOURCE / > /dev/ttyS0\n")
+    machine.wait_serial("/dev/vda2", 300)
+    app.picture("logged-in")
+
+
+if __name__ == "__main__":
+    sys.exit(drive.main(walk, __doc__))
