@@ -25,14 +25,20 @@ pub(super) struct Wiring<'a> {
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 loglevel=5 panic=-1 mitigations=off random.trust_cpu=on \
      rcupdate.rcu_expedited=1 8250.nr_uarts=1 net.ifnames=0 cryptomgr.notests";
 
+/// The processor.
+///
+/// Five-level paging would lengthen every emulated page walk, and few machines have it. A pause filter the emulator does not have, but
+/// KVM, which believes it, then takes guests out of their spin loops at each PAUSE, which the emulator can do: its PAUSE takes as long
+/// as hundreds of other instructions, so firmware that polls and processors that wait for each other took minutes for a second.
+const PROCESSOR: &str = "max,la57=off,+pause-filter,+pfthreshold,x-force-features=on";
+
 /// QEMU for a test host, ready to be started.
 pub(super) fn command(args: &HostArgs, wiring: &Wiring<'_>) -> Command {
     // QEMU must not outlive us however we end, and it has no option of its own for that yet.
     let mut qemu = Command::new("setpriv");
     qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35"]);
-    // Five-level paging would lengthen every emulated page walk, and few machines have it.
-    qemu.args(["-cpu", "max,la57=off", "-m", &args.memory.to_string()]);
+    qemu.args(["-cpu", PROCESSOR, "-m", &args.memory.to_string()]);
     if args.exact {
         qemu.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1"]);
     } else {
