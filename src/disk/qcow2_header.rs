@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::qcow2_tables::OFFSET;
 use crate::{OpenError, SECTOR};
 
 /// `QFI\xfb`.
@@ -24,6 +23,9 @@ const CORRUPT: u64 = 1 << 1;
 const EXTERNAL_DATA: u64 = 1 << 2;
 const COMPRESSION: u64 = 1 << 3;
 const EXTENDED_L2: u64 = 1 << 4;
+
+/// Bits of an offset in L1, L2 and the reference count table.
+pub(crate) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 
 /// What the header says that matters to opening the image.
 #[derive(Debug, PartialEq, Eq)]

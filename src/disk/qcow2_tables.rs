@@ -11,10 +11,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::OpenError;
-use crate::qcow2_header::{Header, be64};
+use crate::qcow2_header::{Header, OFFSET, be64};
 
-/// Bits of an offset in L1, L2 and the reference count table.
-pub(crate) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
 /// Bytes of L2 tables that are looked at: those of half a terabyte of clusters of the usual 64 KiB. More would take longer than

@@ -5,7 +5,16 @@ const HOST: Host = Host { processors: 8, memory: 16384 };
 
 fn system(profile: Profile, firmware: Firmware) -> System {
     let name = "Some System".into();
-    System { id: Some("some1".into()), name, profile, firmware, wants: Wants::default(), live: false, foreign: None }
+    System {
+        id: Some("some1".into()),
+        name,
+        recognised: true,
+        profile,
+        firmware,
+        wants: Wants::default(),
+        live: false,
+        foreign: None,
+    }
 }
 
 fn medium(path: &Path, kind: MediumKind, profile: Profile) -> Medium {

@@ -128,10 +128,15 @@ class App:
         """The text field of a row."""
         return next(node for node in self.below(self.find("list item", row)) if "EditableText" in node.get_interfaces())
 
+    def wait_image(self, seconds):
+        """Waits until the New Machine page has looked at its image and found it good."""
+        words = ("Installs", "starts without", "Can be started from")
+        until("look at the image", seconds, lambda: any(self.shows(word) for word in words))
+
     def create(self, iso, name):
         """Makes a machine in the app's own way and waits for its screen."""
         self.activate("new-from-file", f"[<'{iso}'>]")
-        until("recognised image", 30, lambda: self.shows("Installs") or self.shows("starts without"))
+        self.wait_image(30)
         self.entry("Name").set_text_contents(name)
         self.press("Create")
         self.find(SCREEN, f"Screen of {name}", 30)

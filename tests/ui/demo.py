@@ -20,7 +20,7 @@ def walk(app, arguments):
     app.press("New Machine…")
     app.find("button", "Create", 30)
     app.activate("new-from-file", f"[<'{arguments.iso}'>]")
-    drive.until("recognised image", 120, lambda: app.shows("Installs") or app.shows("starts without"))
+    app.wait_image(120)
     app.entry("Name").set_text_contents(machine.name)
     app.picture("new-machine")
     app.press("Create")

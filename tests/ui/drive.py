@@ -76,7 +76,7 @@ def walk(app, arguments):
     app.find("label", "neither an ISO")
     app.picture("new-bad-image")
     app.activate("new-from-file", f"[<'{arguments.iso}'>]")
-    until("recognised image", 20, lambda: app.shows("Installs") or app.shows("starts without"))
+    app.wait_image(20)
     app.picture("new-image")
     app.tree("new")
     app.entry("Name").set_text_contents("Little machine")

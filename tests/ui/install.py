@@ -23,7 +23,7 @@ def walk(app, arguments):
     app.press("New Machine…")
     app.find("button", "Create", 30)
     app.activate("new-from-file", f"[<'{arguments.iso}'>]")
-    drive.until("recognised image", 120, lambda: app.shows("Installs") or app.shows("starts without"))
+    app.wait_image(120)
     app.entry("Name").set_text_contents(machine.name)
     # A test host holds the machine's memory and its disk in its own: less memory than it proposes, in the only field so large.
     fields = [node for node in app.nodes() if node.get_role_name() == "spin button"]

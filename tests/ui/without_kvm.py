@@ -28,7 +28,7 @@ def walk(app, arguments):
     app.window()
     app.key("Escape")
     app.activate("new-from-file", f"[<'{arguments.iso}'>]")
-    drive.until("recognised image", 120, lambda: app.shows("Installs") or app.shows("starts without"))
+    app.wait_image(120)
     app.press("Create")
     app.find("label", "Does Not Start")
     app.picture("start")

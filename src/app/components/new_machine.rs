@@ -523,6 +523,9 @@ impl NewMachineDialog {
             Image::Known(medium) => {
                 let system = [("system", medium.system.name.as_str())];
                 match (medium.kind, medium.system.live) {
+                    (MediumKind::Cd, _) if !medium.system.recognised => {
+                        gettext("Can be started from; its system is not recognised")
+                    }
                     (MediumKind::Cd, false) => gettext_f("Installs {system}", &system),
                     (MediumKind::Cd, true) => gettext_f("{system}, starts without installing", &system),
                     (MediumKind::Disk, _) => gettext_f("A disk with {system}, used where it is", &system),

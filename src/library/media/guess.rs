@@ -64,28 +64,28 @@ pub(super) fn system(volume: &Volume, path: &Path) -> System {
             profile: clue.profile,
             firmware: clue.firmware,
             live: clue.live,
-            ..unknown()
+            recognised: true,
+            ..unknown(path)
         },
-        None => unknown(),
+        None => unknown(path),
     }
 }
 
 /// The system on a disk: nobody looks into its file systems, so its file's name has to do.
 pub(super) fn disk(path: &Path) -> System {
-    let stem = stem(path);
-    let known = system(&Volume::default(), path);
-    let name = if stem.is_empty() { known.name } else { stem };
-    System { name, live: true, ..known }
+    System { name: unknown(path).name, live: true, ..system(&Volume::default(), path) }
 }
 
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn unknown() -> System {
+fn unknown(path: &Path) -> System {
+    let stem = stem(path);
     System {
         id: None,
-        name: "Unknown system".to_owned(),
+        name: if stem.is_empty() { "Unknown system".to_owned() } else { stem },
+        recognised: false,
         // Nearly all media that no database knows are Linux.
         profile: Profile::Linux,
         firmware: Firmware::Uefi,

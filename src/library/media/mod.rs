@@ -120,8 +120,10 @@ pub struct Medium {
 pub struct System {
     /// Its id in osinfo-db, when it is known there.
     pub id: Option<String>,
-    /// Its name for people.
+    /// Its name for people; of a system that is not recognised, its file's.
     pub name: String,
+    /// Is it known what it is?
+    pub recognised: bool,
     /// Which devices suit it.
     pub profile: Profile,
     /// How it likes to start; [`Medium::firmware`] weighs what the medium can.

@@ -147,6 +147,7 @@ impl Database {
         System {
             id: Some(os.short_id.clone()),
             name: os.name.clone(),
+            recognised: true,
             profile,
             firmware,
             wants: self.wants(os),
