@@ -5,6 +5,7 @@
 //! is at the same path, writes go to memory and are gone afterwards, except in folders shared for writing. The command runs
 //! as root, its output comes out live, its exit status is the result.
 
+mod emulator;
 pub(crate) mod init;
 mod initramfs;
 mod qemu;

@@ -6,10 +6,11 @@ use std::{
     process::Command,
 };
 
-use super::{HostArgs, initramfs::Boot, wire::PORT_NAME};
+use super::{HostArgs, emulator::Emulator, initramfs::Boot, wire::PORT_NAME};
 
 /// Everything QEMU is told that is not in [`HostArgs`].
 pub(super) struct Wiring<'a> {
+    pub(super) emulator: &'a Emulator,
     pub(super) boot: &'a Boot,
     /// This run's folder: request, agent, logs.
     pub(super) run_folder: &'a Path,
@@ -36,7 +37,7 @@ const PROCESSOR: &str = "max,la57=off,+pause-filter,+pfthreshold,x-force-feature
 pub(super) fn command(args: &HostArgs, wiring: &Wiring<'_>) -> Command {
     // QEMU must not outlive us however we end, and it has no option of its own for that yet.
     let mut qemu = Command::new("setpriv");
-    qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+    qemu.args(["--pdeathsig", "KILL"]).arg(&wiring.emulator.program).args(&wiring.emulator.arguments);
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35"]);
     qemu.args(["-cpu", PROCESSOR, "-m", &args.memory.to_string()]);
     if args.exact {

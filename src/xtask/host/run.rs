@@ -19,7 +19,9 @@ use rustix::{
 };
 
 use super::{
-    HostArgs, Stream, canonical, folder,
+    HostArgs, Stream, canonical,
+    emulator::{self, Emulator},
+    folder,
     initramfs::{self, Boot},
     qemu::{self, Wiring},
     wire::{Frame, Request},
@@ -60,10 +62,11 @@ pub(crate) fn run(args: &HostArgs, console: &mut dyn Console) -> Result<i32> {
     fs::create_dir_all(&cache)?;
     forget_dead_runs(&cache);
     let boot = initramfs::prepare(&cache)?;
+    let emulator = emulator::prepare(&cache)?;
     let tries = if args.no_retry { 1 } else { TRIES };
     let mut attempt = 1;
     loop {
-        match attempt_run(args, &boot, &cache, console)? {
+        match attempt_run(args, &boot, &emulator, &cache, console)? {
             Outcome::Exit(status) => return Ok(status),
             Outcome::TimedOut => {
                 eprintln!("\n*** test host: stopped after {} s (--timeout) ***", args.timeout);
@@ -86,7 +89,13 @@ pub(crate) fn run(args: &HostArgs, console: &mut dyn Console) -> Result<i32> {
     }
 }
 
-fn attempt_run(args: &HostArgs, boot: &Boot, cache: &Path, console: &mut dyn Console) -> Result<Outcome> {
+fn attempt_run(
+    args: &HostArgs,
+    boot: &Boot,
+    emulator: &Emulator,
+    cache: &Path,
+    console: &mut dyn Console,
+) -> Result<Outcome> {
     let here = RunFolder::new(cache)?;
     // The very program that is running, so that both ends speak the same frames whatever is built meanwhile.
     fs::copy("/proc/self/exe", here.path().join("xtask")).context("cannot copy xtask for the test host")?;
@@ -103,14 +112,14 @@ fn attempt_run(args: &HostArgs, boot: &Boot, cache: &Path, console: &mut dyn Con
 
     let (ours, theirs) = UnixStream::pair()?;
     fcntl_setfd(&theirs, FdFlags::empty())?;
-    let wiring = Wiring { boot, run_folder: here.path(), writable: &writable, port_fd: theirs.as_raw_fd() };
-    let mut qemu = Emulator(
+    let wiring = Wiring { emulator, boot, run_folder: here.path(), writable: &writable, port_fd: theirs.as_raw_fd() };
+    let mut qemu = Running(
         qemu::command(args, &wiring)
             .stdin(Stdio::null())
             .stdout(fs::File::create(here.path().join("qemu.log"))?)
             .stderr(fs::OpenOptions::new().append(true).open(here.path().join("qemu.log"))?)
             .spawn()
-            .context("cannot start QEMU: install qemu-system-x86")?,
+            .context("cannot start QEMU")?,
     );
     drop(theirs);
 
@@ -168,9 +177,9 @@ fn relay(mut port: UnixStream, console: &mut dyn Console, args: &HostArgs) -> Re
 }
 
 /// QEMU while it runs; killed when dropped.
-struct Emulator(Child);
+struct Running(Child);
 
-impl Emulator {
+impl Running {
     /// Waits for its end, at most so long.
     fn wait(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -180,7 +189,7 @@ impl Emulator {
     }
 }
 
-impl Drop for Emulator {
+impl Drop for Running {
     fn drop(&mut self) {
         // Both fail only for a process that has ended.
         let _ = self.0.kill();
