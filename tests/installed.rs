@@ -142,6 +142,8 @@ fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
     command.args(["-smp", &variant.cpus.to_string(), "-snapshot", "-no-reboot"]);
     command.arg("-drive").arg(format!("file={},format=qcow2,if=none,id=disk0", disk.display()));
     command.args(["-device", if variant.virtio { "virtio-blk-pci,drive=disk0" } else { "ide-hd,drive=disk0" }]);
+    // Every machine of ours has a CD drive.
+    command.args(["-device", "ide-cd"]);
     command.args(["-device", "virtio-vga", "-nic", "user,model=virtio-net-pci", "-device", "virtio-rng-pci"]);
     command.args(["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]);
     if variant.firmware == "uefi" {
@@ -169,6 +171,9 @@ fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
     };
     wait("dormer login: ", BOOT);
     let mut port = std::os::unix::net::UnixStream::connect(&socket).expect("QEMU's serial port");
+    // What it says is in its log; it stops saying it to a client who does not read.
+    let mut ears = port.try_clone().expect("a second descriptor of the port");
+    std::thread::spawn(move || std::io::copy(&mut ears, &mut std::io::sink()));
     let mut send =
         |text: &str| std::io::Write::write_all(&mut port, text.as_bytes()).expect("QEMU's serial port takes text");
     send("root\n");

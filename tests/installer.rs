@@ -23,7 +23,7 @@ pub fn text(name: &str, firmware: &str, iso: &Path) {
     guest.wait_screen("The selected location will be used to set your time zone", PAGE);
 }
 
-/// The graphical one, by keys and by the pointer.
+/// The graphical one.
 pub fn graphical(name: &str, firmware: &str, iso: &Path) {
     let mut guest = start(name, firmware, iso);
     guest.wait_read("Choose the language to be used", BOOT);

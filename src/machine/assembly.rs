@@ -14,6 +14,7 @@ use virtio::rng::{EntropySource, Rng};
 use virtio::{Keyboard, Tablet};
 
 use crate::board::{Board, Chips, LegacyPorts, lock};
+use crate::cpus::Brake;
 use crate::drives::Drives;
 use crate::firmware::{self, FirmwareFacts};
 use crate::front::Front;
@@ -48,10 +49,13 @@ pub(crate) struct Parts {
 /// What devices and vCPUs ask for power with.
 pub(crate) fn power_requests(
     wishes: &Wishes,
+    brake: &Brake,
     tell: impl Fn(News) + Clone + Send + Sync + 'static,
 ) -> impl Fn(PowerRequest) + Clone + Send + Sync + 'static {
-    let wanted = wishes.clone();
+    let (wanted, brake) = (wishes.clone(), brake.clone());
     move |what| {
+        // Before the wish: once it stands, the owner may grant it and let the vCPUs run again.
+        brake.pull();
         if wanted.ask(Wish::Power(what)) {
             tell(News::Power(what));
         }
@@ -59,11 +63,12 @@ pub(crate) fn power_requests(
 }
 
 impl Board {
-    /// Puts everything on the board. What the guest wants stands in `wishes`; `tell` wakes the owner.
+    /// Puts everything on the board. What the guest wants stands in `wishes`; `tell` wakes the owner; `power` takes requests of devices.
     pub(crate) fn assemble(
         &mut self,
         setup: Setup,
         wishes: &Wishes,
+        power: impl Fn(PowerRequest) + Clone + Send + Sync + 'static,
         tell: impl Fn(News) + Clone + Send + Sync + 'static,
     ) -> Result<Parts, BuildError> {
         let (hear, wanted) = (tell.clone(), wishes.clone());
@@ -72,7 +77,6 @@ impl Board {
                 hear(News::VariablesChanged);
             }
         };
-        let power = power_requests(wishes, tell.clone());
         let (bios, variables) = self.add_firmware(setup.firmware, changed)?;
         let chips = self.add_chips(bios, setup.clock_offset, debug_log(setup.debugcon), power.clone())?;
         let serial = SerialRecord::new(setup.serial);

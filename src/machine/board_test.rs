@@ -342,7 +342,7 @@ impl Machine {
         let ram = memory::make_ram(layout).unwrap();
         let mut board = Board::new(Arc::new(Played::default()), ram, layout);
         memory::map_ram(&*board.hypervisor, &board.ram, layout).unwrap();
-        let parts = board.assemble(setup, &Wishes::default(), |_| ()).unwrap();
+        let parts = board.assemble(setup, &Wishes::default(), |_| (), |_| ()).unwrap();
         let bells = std::mem::take(&mut board.bells).start(|| ()).unwrap();
         let guest = Guest::new(&board, seed);
         let mut machine = Self { board, parts, bells, guest, _cable: cable };

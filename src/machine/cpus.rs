@@ -47,9 +47,34 @@ struct Shared {
     open: AtomicBool,
 }
 
+impl Default for Shared {
+    fn default() -> Self {
+        let gate = Gate { aim: Aim::Stand, standing: 0, resets: 0, to_reset: 0 };
+        Self { gate: Mutex::new(gate), changed: Condvar::new(), open: AtomicBool::new(false) }
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets no vCPU run on that comes out of the guest, until the owner lets all run again.
+///
+/// A processor that turned its machine off, or reset it, executes nothing after that. The owner learns of it a little later; meanwhile
+/// the guest would find itself alive and complain. Whoever pulls tells the owner next, who answers every request.
+#[derive(Clone, Default)]
+pub(crate) struct Brake(Arc<Shared>);
+
+impl Brake {
+    /// From any thread.
+    pub(crate) fn pull(&self) {
+        let mut gate = self.0.lock();
+        if gate.aim == Aim::Run {
+            gate.aim = Aim::Stand;
+            self.0.open.store(false, Ordering::Release);
+        }
     }
 }
 
@@ -65,8 +90,10 @@ pub(crate) struct Cpus {
 pub struct Stuck;
 
 impl Cpus {
-    /// Starts a thread for each of `vcpus`, standing. `prepare` runs first on each thread (to confine it); `tell` hears news.
+    /// Starts a thread for each of `vcpus`, standing, that `brake` keeps from running. `prepare` runs first on each thread (to confine
+    /// it); `tell` hears news.
     pub(crate) fn start<G>(
+        Brake(shared): Brake,
         vcpus: Vec<Vcpu>,
         guest: Arc<G>,
         prepare: impl Fn() + Clone + Send + 'static,
@@ -75,8 +102,6 @@ impl Cpus {
     where
         G: GuestAccess + Send + Sync + 'static,
     {
-        let gate = Gate { aim: Aim::Stand, standing: 0, resets: 0, to_reset: 0 };
-        let shared = Arc::new(Shared { gate: Mutex::new(gate), changed: Condvar::new(), open: AtomicBool::new(false) });
         let mut cpus = Self { shared: Arc::clone(&shared), threads: Vec::new() };
         for vcpu in vcpus {
             let (shared, guest, prepare, tell) =
@@ -93,8 +118,10 @@ impl Cpus {
 
     /// Lets all run.
     pub(crate) fn run(&self) {
-        self.shared.lock().aim = Aim::Run;
+        let mut gate = self.shared.lock();
+        gate.aim = Aim::Run;
         self.shared.open.store(true, Ordering::Release);
+        drop(gate);
         self.shared.changed.notify_all();
     }
 

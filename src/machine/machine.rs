@@ -10,7 +10,7 @@ use kvm::{GuestSpace, Vm};
 
 use crate::assembly::{Parts, power_requests};
 use crate::board::{Board, Chips, lock};
-use crate::cpus::{CpuNews, Cpus, Stuck};
+use crate::cpus::{Brake, CpuNews, Cpus, Stuck};
 use crate::doorbells::BellThread;
 use crate::drives::{DriveError, Drives};
 use crate::front::Front;
@@ -90,14 +90,17 @@ impl Machine {
         let mut board = Board::new(hypervisor, ram, layout);
         memory::map_ram(&*board.hypervisor, &board.ram, layout)?;
         let wishes = Wishes::default();
-        let power = power_requests(&wishes, tell.clone());
+        let brake = Brake::default();
+        let power = power_requests(&wishes, &brake, tell.clone());
         let processors = setup.processors;
-        let Parts { chips, variables, front, drives, networks } = board.assemble(setup, &wishes, tell.clone())?;
+        let Parts { chips, variables, front, drives, networks } =
+            board.assemble(setup, &wishes, power.clone(), tell.clone())?;
         let vcpus = (0..processors).map(|index| vm.vcpu(index)).collect::<Result<Vec<_>, _>>()?;
         let power_on_chips = vm.save_chips()?;
         kvm::install_kick_handler()?;
         let (cpu, timers) = (confine.clone(), confine.clone());
         let cpus = Cpus::start(
+            brake,
             vcpus,
             Arc::clone(&board.buses),
             move || cpu(Threads::Cpu),
