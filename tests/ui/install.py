@@ -35,7 +35,12 @@ def walk(app, arguments):
     app.window(machine.name)
     x, y = machine.place(*TERMINAL, SIZE)
     app.move(x, y)
+    # The desktop tells where its pointer is.
+    machine.wait_serial(rf"POINTER {TERMINAL[0] // 10}\d {TERMINAL[1] // 10}\d\b", 120)
     xdotool("click", 1)
+    machine.wait_read("Linux live", "PREEMPT", seconds=120)
+    app.picture("terminal")
+    app.window(machine.name)
     xdotool("type", "--delay", 60, "sudo install-to-disk /dev/[sv]da\n")
     machine.wait_serial("INSTALL partitions", 300)
     app.picture("installing")
