@@ -1,7 +1,9 @@
 """A machine of the app's library with a real engine, looked at from outside: by dormerctl, and by reading its screen."""
 
+import contextlib
 import os
 import pathlib
+import re
 import subprocess
 import time
 
@@ -47,12 +49,24 @@ class Machine:
         large.unlink()
         return found
 
-    def place(self, x, y, size):
-        """Where on the display a pixel of the guest's screen of this size stands, in its console."""
+    def pointer(self):
+        """Where the guest's pointer is, by its own account (tests/media/live-desktop.sh)."""
+        return tuple(map(int, re.findall(r"POINTER (\d+) (\d+)", self.dormerctl("serial"))[-1]))
+
+    def point_at(self, x, y):
+        """Brings the guest's pointer to a place on its screen as a person does: moves the mouse, looks where the pointer went, moves on."""
         screen = self.app.find(SCREEN, f"Screen of {self.name}").get_component_iface()
         area = screen.get_extents(self.app.atspi.CoordType.SCREEN)
-        # The picture is as large as fits, and in the middle.
-        scale = min(area.width / size[0], area.height / size[1])
-        left = area.x + (area.width - size[0] * scale) / 2
-        top = area.y + (area.height - size[1] * scale) / 2
-        return round(left + x * scale), round(top + y * scale)
+        mouse = (area.x + area.width // 2, area.y + area.height // 2)
+        for _ in range(8):
+            before = self.pointer()
+            self.app.move(*mouse)
+            with contextlib.suppress(SystemExit):
+                # It does not tell of a pointer that was there before.
+                until("guest that hears of its pointer", 30, lambda before=before: self.pointer() != before)
+            at = self.pointer()
+            if abs(at[0] - x) <= 4 and abs(at[1] - y) <= 4:
+                return
+            # The picture is somewhat smaller than the guest's screen: two thirds of the way come close, whatever its scale.
+            mouse = (mouse[0] + (x - at[0]) * 2 // 3, mouse[1] + (y - at[1]) * 2 // 3)
+        raise AssertionError(f"the guest's pointer is at {at}, not at {(x, y)}")
