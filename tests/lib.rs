@@ -1,13 +1,14 @@
 //! Tests of the whole: layers, firmware, guests, the app.
 //!
-//! What the end-to-end tests have in common: media that are built once ([`media`]), guests to drive ([`guest`]), pictures to look at
-//! ([`picture`]), and a server for guests to load from ([`server`]). How they are run is told by xtask's `test`.
+//! What the end-to-end tests have in common: media that are built once ([`media`]), guests to drive ([`guest`]), guests of a few
+//! instructions ([`program`]), pictures to look at ([`picture`]), and a server for guests to load from ([`server`]). How they are run is told by xtask's `test`.
 
 pub mod guest;
 pub mod installed;
 pub mod installer;
 pub mod media;
 pub mod picture;
+pub mod program;
 pub mod server;
 pub mod walk;
 

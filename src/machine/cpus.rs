@@ -62,8 +62,8 @@ impl Shared {
 
 /// Lets no vCPU run on that comes out of the guest, until the owner lets all run again.
 ///
-/// A processor that turned its machine off, or reset it, executes nothing after that. The owner learns of it a little later; meanwhile
-/// the guest would find itself alive and complain. Whoever pulls tells the owner next, who answers every request.
+/// A processor that turned its machine off, or reset it, executes nothing after that; the owner learns of it a little later. Whoever
+/// pulls tells the owner next, who answers every request.
 #[derive(Clone, Default)]
 pub(crate) struct Brake(Arc<Shared>);
 

@@ -186,6 +186,7 @@ impl Machine {
         if let Err(error) = self.drives.drain() {
             tracing::warn!("{error}");
         }
+        self.front.serial.flush();
         self.board.clock.stop();
         self.paused_at = self.vm.clock().ok();
         Ok(())

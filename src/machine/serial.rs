@@ -50,6 +50,11 @@ impl SerialRecord {
         Serial { from, next: from + bytes.len() as u64, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
+    /// Writes to the log what it lacks: the beginning of a line. The owner calls it when the machine comes to a stand.
+    pub(crate) fn flush(&self) {
+        self.lock().flush();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,6 +105,19 @@ impl ByteSink for SerialRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logs_lines_at_once_and_the_rest_when_flushed() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut record = SerialRecord::new(Some(log.reopen().unwrap()));
+        let logged = || std::fs::read_to_string(log.path()).unwrap();
+        for &byte in b"a line\nlogin: " {
+            record.byte(byte);
+        }
+        assert_eq!(logged(), "a line\n");
+        record.flush();
+        assert_eq!(logged(), "a line\nlogin: ");
+    }
 
     #[test]
     fn keeps_the_newest() {

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use api::control::Event;
 use dormer_tests::guest::{Guest, Home};
+use dormer_tests::program::{SECTOR, boot_sector};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Sectors of 512 bytes that one request of the program writes, and how many requests it makes.
-const SECTORS: u64 = 64;
+/// Bytes that one request of the program writes, and how many requests it makes.
+const REQUEST: u64 = 64 * SECTOR as u64;
 const REQUESTS: u64 = 1023;
 
 /// A boot sector that writes itself, and what is behind it in memory, all over its disk: 64 sectors at a time by INT 13h, AH = 43h
@@ -71,11 +72,8 @@ fn goes_on(format: &str, bus: &[&str]) {
     let folder = home.path().join("small");
     let small = SmallDisk::new(&folder);
     let raw = folder.join("program.raw");
-    let mut sector = PROGRAM.to_vec();
-    sector.resize(510, 0);
-    sector.extend([0x55, 0xaa]);
-    fs::write(&raw, &sector).unwrap();
-    fs::OpenOptions::new().write(true).open(&raw).unwrap().set_len((REQUESTS + 2) * SECTORS * 512).unwrap();
+    fs::write(&raw, boot_sector(&PROGRAM)).unwrap();
+    fs::OpenOptions::new().write(true).open(&raw).unwrap().set_len((REQUESTS + 2) * REQUEST).unwrap();
     let image = folder.join(format!("disk.{format}"));
     let made = Command::new("qemu-img").args(["convert", "-f", "raw", "-O", format]).args([&raw, &image]).status();
     assert!(made.expect("qemu-img can be run").success());
@@ -111,10 +109,10 @@ fn goes_on(format: &str, bus: &[&str]) {
     assert!(read.expect("qemu-img can be run").success());
     let mut disk = fs::File::open(&whole).unwrap();
     for request in 1..=REQUESTS {
-        disk.seek(SeekFrom::Start(request * SECTORS * 512)).unwrap();
+        disk.seek(SeekFrom::Start(request * REQUEST)).unwrap();
         let mut begin = [0; 0x36];
         disk.read_exact(&mut begin).unwrap();
-        assert_eq!(begin, PROGRAM[..0x36], "the write of sector {} was lost", request * SECTORS);
+        assert_eq!(begin, PROGRAM[..0x36], "request {request} was lost");
     }
 }
 
