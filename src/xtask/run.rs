@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::{
-    cargo::{build_programs, build_tests, wishes},
+    cargo::{TestExecutable, Wishes, build_programs, build_tests, wishes},
     host::{Engines, where_engines_run},
     packages::{self, Purpose},
     test::place::{Run, Show},
@@ -79,6 +79,9 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
+/// The test of target `media` that builds what the demo installs from.
+const INSTALLER: &str = "the_text_installer_is_built";
+
 fn run_demo(args: &DemoArgs) -> Result<ExitCode> {
     packages::install(&Purpose::all(), args.yes)?;
     if !workspace::root().join("tests/e2e/demo.rs").exists() {
@@ -86,12 +89,16 @@ fn run_demo(args: &DemoArgs) -> Result<ExitCode> {
     }
     let wishes = wishes()?.remove("demo").unwrap_or_default();
     ensure!(build_programs("dev")?, "Dormer does not build");
-    let tests = build_tests(&["-p", "dormer-tests", "--test", "demo"])?;
-    let test = tests.executables.first().context("the demo does not build")?;
+    let tests = build_tests(&["-p", "dormer-tests", "--test", "media", "--test", "demo"])?;
+    let test = |name| tests.executables.iter().find(|test| test.target == name).context("the demo does not build");
     let output = workspace::target_dir().join("demo");
-    let arguments = ["--test-threads=1", "--nocapture"];
-    let run = Run { test, arguments: &arguments, wishes: &wishes, output: &output, full: false, show: Show::Live };
-    let tally = run.run(where_engines_run())?;
+    let run = |test: &TestExecutable, arguments: &[&str], wishes: &Wishes, place| {
+        let arguments = [&["--test-threads=1", "--nocapture"], arguments].concat();
+        Run { test, arguments: &arguments, wishes, output: &output, full: false, show: Show::Live }.run(place)
+    };
+    let medium = run(test("media")?, &[INSTALLER], &Wishes::default(), Engines::Here)?;
+    ensure!(medium.failed == 0 && medium.passed > 0, "the installer's image was not built ({medium})");
+    let tally = run(test("demo")?, &[], &wishes, where_engines_run())?;
     if tally.failed == 0 && tally.passed > 0 {
         println!("Pictures are in {}", output.display());
         Ok(ExitCode::SUCCESS)
