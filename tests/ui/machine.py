@@ -53,10 +53,22 @@ class Machine:
         """Where the guest's pointer is, by its own account (tests/media/live-desktop.sh)."""
         return tuple(map(int, re.findall(r"POINTER (\d+) (\d+)", self.dormerctl("serial"))[-1]))
 
+    def screen_size(self):
+        """The guest's screen, in its own pixels. A guest that follows the console window has the window's size."""
+        shot = self.app.out / "guest.png"
+        self.dormerctl("screenshot", str(shot))
+        return tuple(map(int, subprocess.run(["identify", "-format", "%w %h", shot], capture_output=True, text=True).stdout.split()))
+
     def point_at(self, x, y):
-        """Brings the guest's pointer to a place on its screen as a person does: moves the mouse, looks where the pointer went, moves on."""
-        screen = self.app.find(SCREEN, f"Screen of {self.name}").get_component_iface()
-        area = screen.get_extents(self.app.atspi.CoordType.SCREEN)
+        """Brings the guest's pointer to a place on its screen as a person does: moves the mouse, looks where the pointer went, moves on.
+
+        A negative x or y counts from the right or the lower edge.
+        """
+        width, height = self.screen_size()
+        goal = (x % width, y % height)
+        shown = self.app.find(SCREEN, f"Screen of {self.name}").get_component_iface()
+        area = shown.get_extents(self.app.atspi.CoordType.SCREEN)
+        scale = min(area.width / width, area.height / height)
         mouse = (area.x + area.width // 2, area.y + area.height // 2)
         for _ in range(8):
             before = self.pointer()
@@ -65,8 +77,8 @@ class Machine:
                 # It does not tell of a pointer that was there before.
                 until("guest that hears of its pointer", 30, lambda before=before: self.pointer() != before)
             at = self.pointer()
-            if abs(at[0] - x) <= 4 and abs(at[1] - y) <= 4:
+            missed = (goal[0] - at[0], goal[1] - at[1])
+            if max(map(abs, missed)) <= 4:
                 return
-            # The picture is somewhat smaller than the guest's screen: two thirds of the way come close, whatever its scale.
-            mouse = (mouse[0] + (x - at[0]) * 2 // 3, mouse[1] + (y - at[1]) * 2 // 3)
-        raise AssertionError(f"the guest's pointer is at {at}, not at {(x, y)}")
+            mouse = tuple(round(mouse[axis] + missed[axis] * scale) for axis in range(2))
+        raise AssertionError(f"the guest's pointer is at {at}, not at {goal}")
