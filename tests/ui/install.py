@@ -9,6 +9,7 @@ are real ones in the console window; how far the guest has come is read off its 
 import sys
 
 import drive
+from app import SCREEN
 from desktop import xdotool
 from machine import Machine
 
@@ -49,6 +50,7 @@ def walk(app, arguments):
 
     # The image is still in the drive: the machine starts from its own disk because something is on it now.
     app.press("Start Again")
+    app.find(SCREEN, f"Screen of {machine.name}", 60)
     app.window(machine.name)
     machine.wait_serial("installed login: $", 1800)
     machine.wait_read("installed login")
