@@ -3,6 +3,7 @@
 //! This is the one place where defaults live. What can be checked without looking at the host is checked by
 //! [`Machine::check`], for the app, for `dormerctl` and for files that somebody edited by hand.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,10 @@ pub struct Machine {
 
 fn yes() -> bool {
     true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// A board version. Its devices never change.
@@ -145,6 +150,9 @@ pub struct Network {
     pub model: NetworkModel,
     /// Its address, as in `52:54:00:12:34:56`.
     pub mac: MacAddress,
+    /// The cable is in.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub link: bool,
     /// Ports of the host that lead into the guest.
     #[serde(default, rename = "forward", skip_serializing_if = "Vec::is_empty")]
     pub forwards: Vec<Forward>,
@@ -173,7 +181,7 @@ pub struct Forward {
 }
 
 /// A forward's protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// TCP.
@@ -263,6 +271,34 @@ pub enum Problem {
         "“{0}” is not an Ethernet address for a card: write six pairs of hexadecimal digits, as in 52:54:00:12:34:56"
     )]
     Mac(String),
+    /// Two cards of one address.
+    #[error("two network cards cannot both have the address {0}")]
+    SameMac(MacAddress),
+    /// Not a forward.
+    #[error("“{0}” is not a forward: write a port of this computer and one of the guest, as in 2222:22 or udp:5353:53")]
+    Forward(String),
+    /// A host port that leads to two places.
+    #[error("port {0} of this computer cannot lead to two places")]
+    SameForward(u16),
+    /// A port that leads nowhere.
+    #[error("port {0} of this computer does not lead into this machine")]
+    NoForward(u16),
+    /// No setting of this name.
+    #[error("this machine has no setting “{0}”")]
+    NoSetting(String),
+    /// A value that a setting does not take.
+    #[error("“{key}” takes {takes}, not “{value}”")]
+    Value {
+        /// The setting.
+        key: String,
+        /// What was to be its value.
+        value: String,
+        /// What it takes, in words.
+        takes: String,
+    },
+    /// A running machine cannot follow.
+    #[error("“{0}” can only be changed while the machine is off")]
+    NeedsOff(String),
     /// A file of a later Dormer.
     #[error("this machine was made by a newer Dormer (format {0}): update Dormer to use it")]
     Format(u32),
@@ -326,7 +362,26 @@ impl Machine {
         if self.networks.len() > limits::NETWORKS {
             return Err(Problem::Networks);
         }
+        let mut addresses = HashSet::new();
+        if let Some(network) = self.networks.iter().find(|network| !addresses.insert(network.mac)) {
+            return Err(Problem::SameMac(network.mac));
+        }
+        let mut ports = HashSet::new();
+        let mut forwards = self.networks.iter().flat_map(|network| &network.forwards);
+        if let Some(forward) = forwards.find(|forward| !ports.insert((forward.protocol, forward.host))) {
+            return Err(Problem::SameForward(forward.host));
+        }
         Ok(())
+    }
+
+    /// What control commands and settings call each drive, in the drives' order: `disk0`, `cd0`, `disk1`.
+    pub fn drive_names(&self) -> Vec<String> {
+        let (mut disks, mut cds) = (0.., 0..);
+        let mut name = |drive: &Drive| match drive.kind {
+            DriveKind::Disk => format!("disk{}", disks.next().unwrap_or(0)),
+            DriveKind::Cd => format!("cd{}", cds.next().unwrap_or(0)),
+        };
+        self.drives.iter().map(&mut name).collect()
     }
 }
 

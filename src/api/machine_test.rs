@@ -22,6 +22,7 @@ fn machine() -> Machine {
         networks: vec![Network {
             model: NetworkModel::Virtio,
             mac: MacAddress::from_random([1, 2, 3]),
+            link: true,
             forwards: vec![Forward { protocol: Protocol::Tcp, host: 2222, guest: 22 }],
         }],
         virtio_input: true,

@@ -144,4 +144,6 @@ pub struct NetworkSpec {
     pub mac: MacAddress,
     /// A connected stream socket that carries frames, each behind its length in 4 bytes, big-endian. None: cable unplugged.
     pub stream: Option<FdIndex>,
+    /// The guest sees the cable in; `set_link` changes that.
+    pub link: bool,
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::machine::{Firmware, Forward, Profile, Protocol};
+use api::machine::{Firmware, Forward, Profile};
+use api::settings::Key;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use library::NewDisk;
 
@@ -34,6 +35,13 @@ pub(crate) enum Verb {
         name: String,
         #[command(flatten)]
         choices: Choices,
+    },
+    /// Change a machine's settings; without any, say which there are
+    Set {
+        name: String,
+        /// As in memory=4096 or net0.link=off; what a running machine cannot follow is refused
+        #[arg(value_name = "KEY=VALUE", value_parser = assignment)]
+        settings: Vec<(Key, String)>,
     },
     /// Give a stopped machine another name
     Rename { name: String, new: String },
@@ -191,7 +199,7 @@ pub(crate) struct Choices {
     #[arg(long)]
     pub(crate) profile: Option<ProfileWord>,
     /// A port of this computer that leads into it, as in 2222:22 or udp:5353:53; may be repeated
-    #[arg(long = "forward", value_name = "HOST:GUEST", value_parser = forward)]
+    #[arg(long = "forward", value_name = "HOST:GUEST", value_parser = str::parse::<Forward>)]
     pub(crate) forwards: Vec<Forward>,
 }
 
@@ -262,13 +270,13 @@ pub(crate) enum MediumAction {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NetAction {
-    /// Lead ports of this computer into the machine, from its next start on
+    /// Lead ports of this computer into the machine
     Forward {
         /// As in 2222:22 or udp:5353:53
-        #[arg(required = true, value_name = "HOST:GUEST", value_parser = forward)]
+        #[arg(required = true, value_name = "HOST:GUEST", value_parser = str::parse::<Forward>)]
         forwards: Vec<Forward>,
     },
-    /// Do not, from its next start on
+    /// Do not
     Unforward {
         /// Ports of this computer
         #[arg(required = true)]
@@ -290,17 +298,11 @@ pub(crate) enum LinkWord {
     Out,
 }
 
-/// `[tcp:|udp:]HOST:GUEST`.
-fn forward(text: &str) -> Result<Forward, String> {
-    let (protocol, ports) = match text.split_once(':') {
-        Some(("tcp", rest)) => (Protocol::Tcp, rest),
-        Some(("udp", rest)) => (Protocol::Udp, rest),
-        _ => (Protocol::Tcp, text),
-    };
-    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
-    let pair = ports.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
-    let (host, guest) = pair.ok_or("it should look like 2222:22, tcp:2222:22 or udp:5353:53")?;
-    Ok(Forward { protocol, host, guest })
+/// `KEY=VALUE`.
+fn assignment(text: &str) -> Result<(Key, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it should look like memory=4096")?;
+    let key = key.parse::<Key>().map_err(|problem| problem.to_string())?;
+    Ok((key, value.to_owned()))
 }
 
 /// MiB.
@@ -323,6 +325,8 @@ fn expression(text: &str) -> Result<regex::Regex, String> {
 
 #[cfg(test)]
 mod tests {
+    use api::machine::Protocol;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Verb, String> {
@@ -347,6 +351,8 @@ mod tests {
             "wait x --screen-text (",
             "net x forward 22",
             "net x forward 0:22",
+            "set x memory",
+            "set x colour=red",
             "create x --memory much",
             "mouse x 1 2 tickle",
             "key x",

@@ -1,10 +1,14 @@
 //! Media in drives, ports and cables.
 
-use anyhow::{Result, bail};
-use api::control::Command;
-use library::{Entry, engine, media};
+use anyhow::Result;
+use api::machine::{Forward, Problem};
+use api::settings::{CardKey, Key};
+use library::{Entry, Library, engine, media};
 
 use crate::arguments::{LinkWord, MediumAction, NetAction};
+
+/// Ports that lead to the first card.
+const FORWARDS: Key = Key::Card(0, CardKey::Forwards);
 
 /// `medium`.
 pub(crate) fn medium(entry: &mut Entry, action: MediumAction) -> Result<()> {
@@ -16,35 +20,29 @@ pub(crate) fn medium(entry: &mut Entry, action: MediumAction) -> Result<()> {
 }
 
 /// `net`.
-pub(crate) fn net(entry: &mut Entry, action: NetAction) -> Result<()> {
-    let name = entry.machine.name.clone();
-    if let NetAction::Link { state, card } = action {
-        let up = state == LinkWord::In;
-        entry.running()?.control()?.execute(&Command::SetLink { name: card, up })?;
-        return Ok(());
-    }
-    let Some(network) = entry.machine.networks.first_mut() else { bail!("“{name}” has no network card") };
-    match action {
+pub(crate) fn net(library: &Library, entry: &Entry, action: NetAction) -> Result<()> {
+    library.change(entry, |machine| match action {
+        NetAction::Link { state, card } => {
+            let key = format!("{card}.link").parse()?;
+            machine.set(key, if state == LinkWord::In { "on" } else { "off" })
+        }
         NetAction::Forward { forwards } => {
-            for forward in forwards {
-                let same =
-                    |other: &api::machine::Forward| (other.protocol, other.host) == (forward.protocol, forward.host);
-                network.forwards.retain(|other| !same(other));
-                network.forwards.push(forward);
-            }
+            let Some(first) = machine.networks.first() else { return Err(Problem::NoSetting("net0".into())) };
+            let is_new =
+                |old: &&Forward| !forwards.iter().any(|new| (new.protocol, new.host) == (old.protocol, old.host));
+            let kept = first.forwards.iter().filter(is_new).chain(&forwards).map(ToString::to_string);
+            let all = kept.collect::<Vec<_>>().join(" ");
+            machine.set(FORWARDS, &all)
         }
         NetAction::Unforward { ports } => {
-            if let Some(port) = ports.iter().find(|port| !network.forwards.iter().any(|forward| forward.host == **port))
-            {
-                bail!("port {port} does not lead into “{name}”");
+            let Some(first) = machine.networks.first_mut() else { return Err(Problem::NoSetting("net0".into())) };
+            let leads = |port: u16| first.forwards.iter().any(|forward| forward.host == port);
+            if let Some(port) = ports.iter().find(|port| !leads(**port)) {
+                return Err(Problem::NoForward(*port));
             }
-            network.forwards.retain(|forward| !ports.contains(&forward.host));
+            first.forwards.retain(|forward| !ports.contains(&forward.host));
+            Ok(())
         }
-        NetAction::Link { .. } => {}
-    }
-    entry.save()?;
-    if !entry.is_stopped() {
-        eprintln!("dormerctl: this counts from the next start of “{name}” on");
-    }
+    })?;
     Ok(())
 }

@@ -13,6 +13,7 @@ mod power;
 mod qmp;
 mod screen;
 mod serial;
+mod settings;
 mod wait;
 
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::List => machines::list(&library, out),
         Verb::Show { name } => machines::show(&find(&name)?, out),
         Verb::Create { name, choices } => machines::create(&library, &name, &choices, out),
+        Verb::Set { name, settings } => settings::set(&library, &find(&name)?, &settings, out),
         Verb::Rename { name, new } => machines::rename(&library, &name, &new),
         Verb::Delete { name, yes } => machines::delete(&library, &find(&name)?, yes),
         Verb::Run { file, choices, start } => power::run(&library, &file, choices, start, out),
@@ -70,7 +72,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Serial { name, write, follow } => serial::serial(&find(&name)?, write.as_deref(), follow, out),
         Verb::Wait { name, what, timeout, new } => wait::wait(&library, &find(&name)?, what, timeout, new, out),
         Verb::Medium { name, action } => devices::medium(&mut find(&name)?, action),
-        Verb::Net { name, action } => devices::net(&mut find(&name)?, action),
+        Verb::Net { name, action } => devices::net(&library, &find(&name)?, action),
         Verb::Qmp { name, command } => qmp::qmp(&find(&name)?, command.as_deref()),
     }
 }

@@ -134,6 +134,7 @@ impl NewMachine {
         let network = Network {
             model: NetworkModel::Virtio,
             mac: MacAddress::from_random([a, b, c]),
+            link: true,
             forwards: self.forwards.clone(),
         };
         let networks = if self.forwards.is_empty() { networks } else { 1 };

@@ -82,6 +82,17 @@ pub enum Error {
         /// MiB.
         needed: u64,
     },
+    /// More memory than there is.
+    #[error("this computer has {there} MiB of memory: a machine cannot have {wanted} MiB")]
+    Memory {
+        /// MiB.
+        wanted: u64,
+        /// MiB.
+        there: u64,
+    },
+    /// A card's network refuses something, or does not answer.
+    #[error("the machine's network: {0}")]
+    Network(String),
     /// `/dev/kvm` cannot be used.
     #[error("{0}")]
     Kvm(String),

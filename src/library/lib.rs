@@ -18,6 +18,7 @@ pub mod kvm;
 pub mod media;
 
 mod atomic;
+mod change;
 mod create;
 mod entry;
 mod error;

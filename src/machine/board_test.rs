@@ -333,7 +333,12 @@ impl Machine {
                 drive("fast", DriveSpecKind::VirtioBlk, false),
                 drive("fixed", DriveSpecKind::VirtioBlk, true),
             ],
-            networks: vec![Network { id: "net".into(), mac: MacAddress([2, 0, 0, 0, 0, 1]), stream: Some(stream) }],
+            networks: vec![Network {
+                id: "net".into(),
+                mac: MacAddress([2, 0, 0, 0, 0, 1]),
+                stream: Some(stream),
+                link: true,
+            }],
             virtio_input: true,
             serial: None,
             debugcon: None,

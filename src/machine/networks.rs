@@ -36,7 +36,7 @@ impl Board {
     ) -> Result<(Networks, Vec<BootTarget>), BuildError> {
         let mut jacks = Vec::new();
         let mut boot = Vec::new();
-        for (slot, Network { id, mac, stream }) in (FIRST_SLOT..).zip(networks) {
+        for (slot, Network { id, mac, stream, link }) in (FIRST_SLOT..).zip(networks) {
             let (tell, name) = (tell.clone(), id.clone());
             let lost = move |why| {
                 tracing::warn!("network {name}: {why}");
@@ -46,6 +46,7 @@ impl Board {
             if let Some(stream) = stream {
                 port.plug(stream);
             }
+            port.set_pulled(!link);
             let card = self.add_virtio(Devfn::new(slot, 0), Net::new(Arc::clone(&port), mac.0, None), &chips.lpc)?;
             let card: Weak<Mutex<dyn FrameSink>> = Arc::<Mutex<VirtioPci<Net>>>::downgrade(&card);
             port.connect(card);

@@ -74,6 +74,8 @@ pub struct Network {
     pub id: String,
     /// Its address.
     pub mac: MacAddress,
-    /// Frames; none is an unplugged cable.
+    /// Frames; none is a card that nothing is connected to.
     pub stream: Option<UnixStream>,
+    /// The cable is in at first.
+    pub link: bool,
 }

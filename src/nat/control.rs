@@ -6,10 +6,11 @@
 //! {"execute": "list-forwards"}
 //! ```
 //! The answer is `{"return": …}` or `{"error": {"class": "GenericError", "desc": …}}`, with the command's `id` when it had
-//! one. Commands are answered in order; a peer that reads no answers is not heard until it does.
+//! one. Commands are answered in order; a peer that reads no answers is not heard until it does. On a listening socket peers come
+//! one after another: the next is accepted when the last has gone.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -39,6 +40,13 @@ enum Command {
 
 /// The control channel. It may close any time; the network goes on without.
 pub(crate) struct Control {
+    /// Where peers come from.
+    listener: Option<UnixListener>,
+    peer: Option<Peer>,
+}
+
+/// Somebody who sends commands.
+struct Peer {
     stream: UnixStream,
     /// Bytes of lines not yet complete.
     heard: Vec<u8>,
@@ -50,21 +58,50 @@ pub(crate) struct Control {
 pub(crate) struct Closed;
 
 impl Control {
-    pub(crate) fn new(stream: UnixStream) -> Self {
-        Self { stream, heard: Vec::new(), answers: Vec::new() }
+    /// One peer, which is there already.
+    pub(crate) fn over(stream: UnixStream) -> Self {
+        Self { listener: None, peer: Some(Peer::new(stream)) }
     }
 
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    /// Whoever connects.
+    pub(crate) fn listen(listener: UnixListener) -> std::io::Result<Self> {
+        // Somebody who went before they were accepted keeps nobody waiting.
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: Some(listener), peer: None })
     }
 
-    /// What to sleep for.
-    pub(crate) fn wanted(&self) -> PollFlags {
-        if self.answers.is_empty() { PollFlags::IN } else { PollFlags::OUT }
+    /// What to sleep on, and for what.
+    pub(crate) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        match (&self.peer, &self.listener) {
+            (Some(peer), _) => Some((peer.stream.as_fd(), peer.wanted())),
+            (None, listener) => listener.as_ref().map(|listener| (listener.as_fd(), PollFlags::IN)),
+        }
     }
 
     /// Goes on, as far as it can without waiting.
     pub(crate) fn serve(&mut self, stack: &mut Stack) -> Result<(), Closed> {
+        match (&mut self.peer, &self.listener) {
+            (Some(peer), listener) => match peer.serve(stack) {
+                Err(Closed) if listener.is_some() => self.peer = None,
+                served => return served,
+            },
+            (None, Some(listener)) => self.peer = listener.accept().ok().map(|(stream, _)| Peer::new(stream)),
+            (None, None) => return Err(Closed),
+        }
+        Ok(())
+    }
+}
+
+impl Peer {
+    fn new(stream: UnixStream) -> Self {
+        Self { stream, heard: Vec::new(), answers: Vec::new() }
+    }
+
+    fn wanted(&self) -> PollFlags {
+        if self.answers.is_empty() { PollFlags::IN } else { PollFlags::OUT }
+    }
+
+    fn serve(&mut self, stack: &mut Stack) -> Result<(), Closed> {
         if self.answers.is_empty() {
             let mut bytes = [0; 4096];
             match recv(&self.stream, &mut bytes, RecvFlags::DONTWAIT) {

@@ -1,14 +1,13 @@
 //! File descriptors that whoever started this process left open for it.
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use anyhow::{bail, ensure};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{SocketType, sockopt};
 
 /// Takes over the stream socket `fd`. Called before anything else is opened, once per number.
-pub(crate) fn stream(fd: RawFd) -> anyhow::Result<UnixStream> {
+pub(crate) fn stream(fd: RawFd) -> anyhow::Result<OwnedFd> {
     ensure!(fd >= 0 && fd != rustix::stdio::raw_stderr(), "{fd} is not a file descriptor to inherit");
     if std::fs::symlink_metadata(format!("/proc/self/fd/{fd}")).is_err() {
         bail!("file descriptor {fd} is not open");
@@ -22,5 +21,10 @@ pub(crate) fn stream(fd: RawFd) -> anyhow::Result<UnixStream> {
         "file descriptor {fd} is not a stream socket"
     );
     fcntl_setfd(&owned, FdFlags::CLOEXEC)?;
-    Ok(owned.into())
+    Ok(owned)
+}
+
+/// Does the socket wait for peers?
+pub(crate) fn is_listening(socket: impl AsFd) -> bool {
+    sockopt::socket_acceptconn(socket).unwrap_or(false)
 }

@@ -44,9 +44,14 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> anyhow::Result<()> {
     let link = inherited::stream(options.fd).context("--fd")?;
+    anyhow::ensure!(!inherited::is_listening(&link), "--fd: file descriptor {} is not connected", options.fd);
     let control = match options.control_fd {
         Some(fd) if fd == options.fd => anyhow::bail!("--fd and --control-fd are both {fd}"),
-        Some(fd) => Some(Control::new(inherited::stream(fd).context("--control-fd")?)),
+        Some(fd) => {
+            let socket = inherited::stream(fd).context("--control-fd")?;
+            let listens = inherited::is_listening(&socket);
+            Some(if listens { Control::listen(socket.into())? } else { Control::over(socket.into()) })
+        }
         None => None,
     };
     sandbox::bound_resources().context("bounding memory and sockets")?;
@@ -56,7 +61,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
     }
     // libslirp seeds itself from a device file, so this comes after it and before the guest's first byte.
     sandbox::close_files();
-    match Relay::new(stack, link, control).run() {
+    match Relay::new(stack, link.into(), control).run() {
         LinkLost::Closed => Ok(()),
         lost => Err(lost.into()),
     }

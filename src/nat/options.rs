@@ -17,7 +17,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     pub(crate) fd: RawFd,
 
-    /// Inherited stream socket for commands, one JSON object per line
+    /// Inherited stream socket for commands, one JSON object per line; peers connect to it when it listens
     #[arg(long, value_name = "N")]
     pub(crate) control_fd: Option<RawFd>,
 

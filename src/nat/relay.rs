@@ -71,7 +71,8 @@ impl Relay {
     fn sleep(&mut self) -> Woken {
         let link_wants = if self.stack.outbox().is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut fds = vec![PollFd::new(&self.link, link_wants)];
-        fds.extend(self.control.as_ref().map(|control| PollFd::from_borrowed_fd(control.fd(), control.wanted())));
+        let control = self.control.as_ref().and_then(Control::wanted);
+        fds.extend(control.map(|(fd, wanted)| PollFd::from_borrowed_fd(fd, wanted)));
         let own = fds.len();
         let timeout = self.stack.poll_fds(&mut fds).map(|timeout| {
             let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);

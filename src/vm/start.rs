@@ -101,7 +101,7 @@ fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
     let mut networks = Vec::new();
     for network in &spec.networks {
         let stream = network.stream.map(|index| fds.take(index)).transpose()?.map(UnixStream::from);
-        networks.push(Network { id: network.id.clone(), mac: network.mac, stream });
+        networks.push(Network { id: network.id.clone(), mac: network.mac, stream, link: network.link });
     }
     Ok(Setup {
         name: name.clone(),

@@ -150,6 +150,10 @@ fn machines_come_and_go() {
     let show = desk.good("show two --json").json();
     assert_eq!(show["machine"]["network"][0]["forward"][0]["protocol"], "udp");
     assert!(desk.good("show two").out.contains("udp:53:5353"));
+    desk.bad("net two unforward 2222", "port 2222 of this computer does not lead into this machine");
+    desk.bad("net one forward 1:1", "no setting “net0");
+    desk.good("net two link out");
+    assert_eq!(desk.good("set two --json").json()["net0.link"], "off");
     desk.good("rename two 2");
     desk.good("delete 2");
     let broken = desk.folder.path().join("home/machines/broken");
@@ -158,6 +162,37 @@ fn machines_come_and_go() {
     assert!(desk.good("list").out.contains("machine.toml: line 1"));
     desk.bad("start broken", "machine.toml cannot be used: line 1");
     assert_eq!(desk.run(&["nonsense"]).code, 2);
+}
+
+#[test]
+fn settings_are_set_and_told() {
+    let Some(desk) = Desk::new() else { return };
+    desk.good("create one --firmware bios --disk 1G --memory 256 --cpus 1");
+    desk.good("set one memory=128 disk0.bus=ahci net0.forwards=2222:22");
+    let settings = desk.good("set one --json").json();
+    assert_eq!((&settings["memory"], &settings["disk0.bus"]), (&"128".into(), &"ahci".into()));
+    assert!(desk.good("set one").out.contains("clock=utc"), "all of them, with what they are for");
+    // All of it or nothing.
+    desk.bad("set one processors=2 memory=1", "“memory” takes a number from 16");
+    assert_eq!(desk.good("set one --json").json()["processors"], "1");
+    desk.bad("set one memory=1048576", "this computer has");
+    desk.bad("set one disk1.bus=ahci", "this machine has no setting “disk1.bus”");
+    assert_eq!(desk.run(&["set", "one", "colour=red"]).code, 2);
+    // Running, it follows what it can.
+    desk.good("start one");
+    desk.bad("set one memory=256", "“memory” can only be changed while the machine is off");
+    desk.good("set one net0.link=off");
+    assert!(desk.good("serial one").out.ends_with("[\"net0\" false]"));
+    desk.good("net one forward udp:53:53");
+    desk.bad("set one net0.link=on net0.forwards=1:1", "the machine's network: port 1 is taken");
+    assert!(desk.good("serial one").out.ends_with("[\"net0\" true][\"net0\" false]"), "the cable is as it was");
+    let settings = desk.good("set one --json").json();
+    assert_eq!((&settings["net0.link"], &settings["net0.forwards"]), (&"off".into(), &"tcp:2222:22 udp:53:53".into()));
+    desk.bad("set one name=two", "“one” is running");
+    desk.good("power-off one");
+    desk.good("set one name=two");
+    desk.good("start two");
+    assert!(desk.good("serial two").out.contains("networks=1"));
 }
 
 #[test]

@@ -47,12 +47,19 @@ fn network(arguments: &[String]) {
         eprintln!("dormer-nat: port 1 is taken");
         exit(1);
     }
-    let control = UnixStream::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap());
-    let mut line = String::new();
-    BufReader::new(&control).read_line(&mut line).unwrap();
-    writeln!(&control, "{{\"return\":[]}}").unwrap();
+    let listener = UnixListener::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap());
+    std::thread::spawn(move || listener.incoming().for_each(|peer| command_network(&peer.unwrap())));
     // Until the engine's end closes.
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+}
+
+/// Takes forwards, but of host port 1.
+fn command_network(peer: &UnixStream) {
+    for line in BufReader::new(peer).lines() {
+        let taken = line.unwrap().contains("tcp:127.0.0.1:1-");
+        let answer = if taken { json!({ "error": { "desc": "port 1 is taken" } }) } else { json!({ "return": [] }) };
+        writeln!(&mut &*peer, "{answer}").unwrap();
+    }
 }
 
 #[derive(Default)]
@@ -160,6 +167,7 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
             File::from(file).read_to_end(&mut bytes).unwrap();
             state.serial.push_str(&format!("[{} {}]", arguments["drive"], bytes.len()));
         }
+        "set_link" => state.serial.push_str(&format!("[{} {}]", arguments["name"], arguments["up"])),
         "eject" => state.serial.push_str(&format!("[{} out]", arguments["id"])),
         _ => return Err(format!("there is no command {name}")),
     }

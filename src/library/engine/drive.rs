@@ -43,8 +43,7 @@ pub fn eject(entry: &mut Entry, drive: &str) -> Result<()> {
 
 /// A CD drive's place among the drives.
 fn find(entry: &Entry, name: &str) -> Result<usize> {
-    let cds = entry.machine.drives.iter().enumerate().filter(|(_, drive)| drive.kind == DriveKind::Cd);
-    let found = cds.enumerate().find(|(number, _)| name == format!("cd{number}"));
-    let missing = || Error::NoDrive { machine: entry.machine.name.clone(), drive: name.to_owned() };
-    found.map(|(_, (index, _))| index).ok_or_else(missing)
+    let named = entry.machine.drives.iter().zip(entry.machine.drive_names());
+    let found = named.into_iter().position(|(drive, id)| drive.kind == DriveKind::Cd && id == name);
+    found.ok_or_else(|| Error::NoDrive { machine: entry.machine.name.clone(), drive: name.to_owned() })
 }

@@ -5,12 +5,14 @@
 //! turns off. Its machine's lock ends with it.
 
 mod drive;
+mod live;
 mod nat;
 mod running;
 mod runtime;
 mod start;
 
 pub use drive::{eject, insert};
+pub(crate) use live::follow;
 pub use running::Running;
 pub(crate) use runtime::{forget, sweep};
 pub use start::{Options, start, start_locked};

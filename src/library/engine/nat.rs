@@ -1,7 +1,9 @@
 //! `dormer-nat`: one user-mode network for each card. It ends when the engine closes the card's socket.
+//!
+//! Commands reach it over a socket beside the engine's, from any process, so that forwards come and go while the machine runs.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
@@ -10,8 +12,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use api::machine::{Network, Protocol};
+use api::machine::{Forward, Network, Protocol};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
+use super::runtime;
 use crate::error::{Error, Result, Trying};
 
 /// Binding a few ports takes no time.
@@ -22,24 +27,20 @@ const ANSWER_BYTES: u64 = 64 << 10;
 /// Starts the network of a card and gives back the engine's end of its cable.
 ///
 /// `log` gets what it says. Its forwards stand when this returns.
-pub(super) fn start(network: &Network, log: &Path) -> Result<OwnedFd> {
+pub(super) fn start(network: &Network, uuid: Uuid, card: usize, log: &Path) -> Result<OwnedFd> {
     let trying = || "start the network".to_owned();
     let (engine, frames) = UnixStream::pair().trying(trying)?;
-    let (ours, control) = UnixStream::pair().trying(trying)?;
+    let commands = runtime::network(uuid, card)?;
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(log);
     let mut log = open.at("open", log)?;
     let mut command = Command::new(super::program("dormer-nat")?);
     command.args(["--fd", "0", "--control-fd", "1"]);
     for forward in &network.forwards {
-        let protocol = match forward.protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
-        command.args(["--forward", &format!("{protocol}:127.0.0.1:{}-:{}", forward.host, forward.guest)]);
+        command.args(["--forward", &written(forward)]);
     }
     command
         .stdin(OwnedFd::from(frames))
-        .stdout(OwnedFd::from(control))
+        .stdout(OwnedFd::from(commands))
         .stderr(Stdio::from(log.try_clone().trying(trying)?))
         .current_dir("/")
         // Ctrl-C in the terminal that started a machine is not for the machine.
@@ -47,14 +48,9 @@ pub(super) fn start(network: &Network, log: &Path) -> Result<OwnedFd> {
     let mut child = command.spawn().trying(trying)?;
     // The command holds the child's ends of the sockets.
     drop(command);
-    let ready = (|| {
-        ours.set_read_timeout(Some(READY))?;
-        (&ours).write_all(b"{\"execute\":\"list-forwards\"}\n")?;
-        let mut answer = String::new();
-        BufReader::new(ours.take(ANSWER_BYTES)).read_line(&mut answer)?;
-        Ok::<_, std::io::Error>(answer.contains("\"return\""))
-    })();
-    if !ready.is_ok_and(|ready| ready) {
+    let ready =
+        Commands::connect(uuid, card).and_then(|mut commands| commands.ask(&json!({"execute": "list-forwards"})));
+    if ready.is_err() {
         // It may have ended already.
         let _ = child.kill();
         let _ = child.wait();
@@ -62,6 +58,77 @@ pub(super) fn start(network: &Network, log: &Path) -> Result<OwnedFd> {
     }
     super::start::reap(child);
     Ok(engine.into())
+}
+
+/// A forward as `dormer-nat` takes it.
+fn written(forward: &Forward) -> String {
+    format!("{}-:{}", listens(forward), forward.guest)
+}
+
+/// Its end on this computer.
+fn listens(forward: &Forward) -> String {
+    let protocol = match forward.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    };
+    format!("{protocol}:127.0.0.1:{}", forward.host)
+}
+
+/// Takes forwards of a running card's network away and adds others: all of it, or nothing when one cannot be.
+pub(super) fn change(uuid: Uuid, card: usize, remove: &[Forward], add: &[Forward]) -> Result<()> {
+    let mut commands = Commands::connect(uuid, card)?;
+    let mut done: Vec<(bool, &Forward)> = Vec::new();
+    let steps = remove.iter().map(|forward| (false, forward)).chain(add.iter().map(|forward| (true, forward)));
+    for (adds, forward) in steps {
+        if let Err(error) = commands.forward(adds, forward) {
+            for (added, forward) in done.into_iter().rev() {
+                // As it was: if that fails too, the first error is the one to tell.
+                let _ = commands.forward(!added, forward);
+            }
+            return Err(error);
+        }
+        done.push((adds, forward));
+    }
+    Ok(())
+}
+
+/// A connection to a card's network.
+struct Commands(BufReader<UnixStream>);
+
+impl Commands {
+    fn connect(uuid: Uuid, card: usize) -> Result<Self> {
+        let path = runtime::network_path(uuid, card)?;
+        let connected = UnixStream::connect(path).and_then(|stream| {
+            stream.set_read_timeout(Some(READY))?;
+            stream.set_write_timeout(Some(READY))?;
+            Ok(stream)
+        });
+        Ok(Self(BufReader::new(connected.map_err(|error| Error::Network(error.to_string()))?)))
+    }
+
+    fn forward(&mut self, adds: bool, forward: &Forward) -> Result<()> {
+        let (verb, text) = if adds { ("add-forward", written(forward)) } else { ("remove-forward", listens(forward)) };
+        self.ask(&json!({"execute": verb, "arguments": {"forward": text}})).map(drop)
+    }
+
+    /// A command, and its answer.
+    fn ask(&mut self, command: &Value) -> Result<Value> {
+        let answer = self.exchange(command).map_err(|error| Error::Network(error.to_string()))?;
+        match (answer.get("return"), answer.pointer("/error/desc")) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, desc) => {
+                let words = desc.and_then(Value::as_str).unwrap_or("it does not say why");
+                Err(Error::Network(words.chars().take(300).collect()))
+            }
+        }
+    }
+
+    fn exchange(&mut self, command: &Value) -> io::Result<Value> {
+        self.0.get_mut().write_all(format!("{command}\n").as_bytes())?;
+        let mut answer = String::new();
+        self.0.by_ref().take(ANSWER_BYTES).read_line(&mut answer)?;
+        Ok(serde_json::from_str(&answer)?)
+    }
 }
 
 /// The last line of a log.

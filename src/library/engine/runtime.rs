@@ -1,4 +1,5 @@
-//! Where engines' sockets are: `$XDG_RUNTIME_DIR/dormer/<uuid>/`, with `control` and `ui` in it.
+//! Where engines' sockets are: `$XDG_RUNTIME_DIR/dormer/<uuid>/`, with `control` and `ui` in it, and `net0` and so on of the cards'
+//! networks.
 //!
 //! In Flatpak, `$XDG_RUNTIME_DIR/app/<app id>/dormer/`, which all its sandboxes share. Without a runtime folder, `/tmp/dormer-<uid>`,
 //! which must be this person's and closed to others. Left-overs are removed by whoever starts a machine next: an engine opens no
@@ -74,6 +75,17 @@ pub(super) fn make(uuid: Uuid) -> Result<Sockets> {
         listen(socket, BACKLOG)
     });
     Ok(Sockets { control, ui: ui.at("make", &path)? })
+}
+
+/// The listening socket of a card's network, in the folder that [`make`] made.
+pub(super) fn network(uuid: Uuid, card: usize) -> Result<UnixListener> {
+    let path = network_path(uuid, card)?;
+    UnixListener::bind(&path).at("make", &path)
+}
+
+/// Where a card's network listens.
+pub(super) fn network_path(uuid: Uuid, card: usize) -> Result<PathBuf> {
+    Ok(folder(uuid)?.join(format!("net{card}")))
 }
 
 /// A packet socket and what to do with it.

@@ -116,10 +116,10 @@ impl Parts {
         let serial = debug(self, "serial.log")?;
         let debugcon = debug(self, "firmware.log")?;
         let mut networks = Vec::new();
-        for (number, network) in machine.networks.iter().enumerate() {
-            let id = format!("net{number}");
-            let stream = nat::start(network, &logs.join(format!("{id}.log")))?;
-            networks.push(NetworkSpec { id, mac: network.mac, stream: Some(self.add(stream)) });
+        for (card, network) in machine.networks.iter().enumerate() {
+            let id = format!("net{card}");
+            let stream = nat::start(network, machine.uuid, card, &logs.join(format!("{id}.log")))?;
+            networks.push(NetworkSpec { id, mac: network.mac, stream: Some(self.add(stream)), link: network.link });
         }
         let spec = MachineSpec {
             name: machine.name.clone(),
@@ -165,23 +165,16 @@ impl Parts {
     }
 
     fn drives(&mut self, entry: &Entry) -> Result<Vec<DriveSpec>> {
-        let (mut disks, mut cds) = (0, 0);
-        let mut drives = Vec::new();
-        for drive in &entry.machine.drives {
-            let (number, word) = match drive.kind {
-                DriveKind::Disk => (&mut disks, "disk"),
-                DriveKind::Cd => (&mut cds, "cd"),
-            };
-            let id = format!("{word}{number}");
-            *number += 1;
+        let named = entry.machine.drives.iter().zip(entry.machine.drive_names());
+        let spec = |(drive, id): (&Drive, String)| {
             let kind = match (drive.kind, drive.bus) {
                 (DriveKind::Cd, _) => DriveSpecKind::AhciCd,
                 (DriveKind::Disk, DriveBus::Ahci) => DriveSpecKind::AhciDisk,
                 (DriveKind::Disk, DriveBus::Virtio) => DriveSpecKind::VirtioBlk,
             };
-            drives.push(DriveSpec { id, kind, image: self.image(entry, drive)? });
-        }
-        Ok(drives)
+            Ok(DriveSpec { id, kind, image: self.image(entry, drive)? })
+        };
+        named.map(spec).collect()
     }
 
     fn image(&mut self, entry: &Entry, drive: &Drive) -> Result<Option<ImageSpec>> {

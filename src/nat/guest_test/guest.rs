@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,14 @@ impl Nat {
         let args = [&["--fd", "0", "--control-fd", "1"], args].concat();
         let nat = Self::spawn(&args, OwnedFd::from(far).into(), OwnedFd::from(commands).into());
         (nat, Guest::new(near), control)
+    }
+
+    /// One with a guest and a socket that commanders connect to.
+    pub(crate) fn start_listening(commands: UnixListener) -> (Self, Guest) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let args = ["--fd", "0", "--control-fd", "1"];
+        let nat = Self::spawn(&args, OwnedFd::from(far).into(), OwnedFd::from(commands).into());
+        (nat, Guest::new(near))
     }
 
     /// Processor time used so far, in ticks of 10 ms.

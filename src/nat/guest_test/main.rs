@@ -6,7 +6,7 @@ mod packet;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use guest::{Guest, LIMIT, Nat};
@@ -200,6 +200,21 @@ fn forwards_come_and_go_while_it_runs() {
     assert_eq!(commander.ask(r#"{"execute":"list-forwards"}"#), json!({ "return": [] }));
     let gone = commander.forward("remove-forward", &format!("tcp:{address}"));
     assert_eq!(gone["error"]["desc"], format!("tcp:{address} is not forwarded"));
+}
+
+#[test]
+fn commanders_come_one_after_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("commands");
+    let (_nat, mut guest) = Nat::start_listening(UnixListener::bind(&path).unwrap());
+    let connect = || Commander::new(UnixStream::connect(&path).unwrap());
+    let forward = format!("tcp:127.0.0.1:{}-10.0.2.15:80", free_tcp_port());
+    assert_eq!(connect().forward("add-forward", &forward), json!({ "return": {}, "id": 7 }));
+    // One who says nothing and goes, one who breaks off in the middle of a word, and one who is heard after them.
+    drop(UnixStream::connect(&path).unwrap());
+    UnixStream::connect(&path).unwrap().write_all(b"{\"exec").unwrap();
+    assert_eq!(connect().ask(r#"{"execute":"list-forwards"}"#), json!({ "return": [forward] }));
+    guest.dhcp();
 }
 
 #[test]

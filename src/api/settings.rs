@@ -1,0 +1,351 @@
+//! A machine's settings by name: `memory`, `disk0.bus`, `net0.forwards`.
+//!
+//! One list for `dormerctl set`, for the app and for whoever asks which there are. A [`Key`] says what it takes and what it is for;
+//! [`Machine::set`] refuses what no board can be; [`live`] says what a running machine can follow.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use crate::machine::{DriveBus, DriveKind, Firmware, Forward, Machine, Problem, RealTimeClock, limits};
+
+/// A setting's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// `name`.
+    Name,
+    /// `os`.
+    Os,
+    /// `firmware`.
+    Firmware,
+    /// `processors`.
+    Processors,
+    /// `memory`, in MiB.
+    Memory,
+    /// `clock`.
+    Clock,
+    /// `virtio-input`.
+    VirtioInput,
+    /// `disk0.bus`: of the disk with this number.
+    Disk(usize, DiskKey),
+    /// `net0.mac`: of the network card with this number.
+    Card(usize, CardKey),
+}
+
+/// A disk's setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskKey {
+    /// `bus`.
+    Bus,
+    /// `read-only`.
+    ReadOnly,
+}
+
+/// A network card's setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardKey {
+    /// `link`: is the cable in?
+    Link,
+    /// `mac`.
+    Mac,
+    /// `forwards`.
+    Forwards,
+}
+
+/// What a setting takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Any text that the setting itself accepts.
+    Text,
+    /// A whole number.
+    Number(RangeInclusive<u64>),
+    /// One of these.
+    Words(&'static [&'static str]),
+    /// Any number of forwards with spaces between.
+    Forwards,
+}
+
+/// The words of a setting that has a few values.
+trait Words: Copy + PartialEq + 'static {
+    const WORDS: &'static [&'static str];
+    const VALUES: &'static [Self];
+
+    fn word(self) -> String {
+        let at = Self::VALUES.iter().position(|value| *value == self);
+        at.map_or("", |at| Self::WORDS[at]).to_owned()
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().position(|known| *known == word).map(|at| Self::VALUES[at])
+    }
+}
+
+impl Words for Firmware {
+    const WORDS: &'static [&'static str] = &["uefi", "bios"];
+    const VALUES: &'static [Self] = &[Self::Uefi, Self::Bios];
+}
+
+impl Words for RealTimeClock {
+    const WORDS: &'static [&'static str] = &["utc", "local"];
+    const VALUES: &'static [Self] = &[Self::Utc, Self::Local];
+}
+
+impl Words for DriveBus {
+    const WORDS: &'static [&'static str] = &["ahci", "virtio"];
+    const VALUES: &'static [Self] = &[Self::Ahci, Self::Virtio];
+}
+
+impl Words for bool {
+    const WORDS: &'static [&'static str] = &["on", "off"];
+    const VALUES: &'static [Self] = &[true, false];
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("name"),
+            Self::Os => f.write_str("os"),
+            Self::Firmware => f.write_str("firmware"),
+            Self::Processors => f.write_str("processors"),
+            Self::Memory => f.write_str("memory"),
+            Self::Clock => f.write_str("clock"),
+            Self::VirtioInput => f.write_str("virtio-input"),
+            Self::Disk(number, DiskKey::Bus) => write!(f, "disk{number}.bus"),
+            Self::Disk(number, DiskKey::ReadOnly) => write!(f, "disk{number}.read-only"),
+            Self::Card(number, CardKey::Link) => write!(f, "net{number}.link"),
+            Self::Card(number, CardKey::Mac) => write!(f, "net{number}.mac"),
+            Self::Card(number, CardKey::Forwards) => write!(f, "net{number}.forwards"),
+        }
+    }
+}
+
+impl FromStr for Key {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let of = |device: &str| {
+            let number = device.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            number.parse::<usize>().ok().filter(|parsed| parsed.to_string() == number)
+        };
+        let part = || {
+            let (device, what) = text.split_once('.')?;
+            let number = of(device)?;
+            let kind = device.strip_suffix(&number.to_string())?;
+            Some(match (kind, what) {
+                ("disk", "bus") => Self::Disk(number, DiskKey::Bus),
+                ("disk", "read-only") => Self::Disk(number, DiskKey::ReadOnly),
+                ("net", "link") => Self::Card(number, CardKey::Link),
+                ("net", "mac") => Self::Card(number, CardKey::Mac),
+                ("net", "forwards") => Self::Card(number, CardKey::Forwards),
+                _ => return None,
+            })
+        };
+        match text {
+            "name" => Ok(Self::Name),
+            "os" => Ok(Self::Os),
+            "firmware" => Ok(Self::Firmware),
+            "processors" => Ok(Self::Processors),
+            "memory" => Ok(Self::Memory),
+            "clock" => Ok(Self::Clock),
+            "virtio-input" => Ok(Self::VirtioInput),
+            _ => part().ok_or_else(|| Problem::NoSetting(text.to_owned())),
+        }
+    }
+}
+
+impl Key {
+    /// What it takes.
+    pub fn takes(self) -> Takes {
+        match self {
+            Self::Name | Self::Os | Self::Card(_, CardKey::Mac) => Takes::Text,
+            Self::Firmware => Takes::Words(Firmware::WORDS),
+            Self::Processors => Takes::Number(1..=limits::PROCESSORS.into()),
+            Self::Memory => Takes::Number(limits::MEMORY_MIN..=limits::MEMORY_MAX),
+            Self::Clock => Takes::Words(RealTimeClock::WORDS),
+            Self::Disk(_, DiskKey::Bus) => Takes::Words(DriveBus::WORDS),
+            Self::VirtioInput | Self::Disk(_, DiskKey::ReadOnly) | Self::Card(_, CardKey::Link) => {
+                Takes::Words(bool::WORDS)
+            }
+            Self::Card(_, CardKey::Forwards) => Takes::Forwards,
+        }
+    }
+
+    /// What it is for, in a line.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Name => "what the machine is called",
+            Self::Os => "the system in it, by its id in osinfo-db; empty when unknown",
+            Self::Firmware => "how it starts; most installed systems start only with the one they were installed with",
+            Self::Processors => "how many processors the system sees",
+            Self::Memory => "MiB of memory",
+            Self::Clock => "what its clock shows: UTC for Linux and BSD, local time for Windows and DOS",
+            Self::VirtioInput => "a tablet and a keyboard with virtio drivers, so that the mouse is not captured",
+            Self::Disk(_, DiskKey::Bus) => "AHCI works with every system, virtio is faster and needs a driver",
+            Self::Disk(_, DiskKey::ReadOnly) => "the system cannot write to it",
+            Self::Card(_, CardKey::Link) => "is the cable in?",
+            Self::Card(_, CardKey::Mac) => "its Ethernet address",
+            Self::Card(_, CardKey::Forwards) => "ports of this computer that lead into the system, as in 2222:22",
+        }
+    }
+
+    /// Can it change while the machine runs? ([`live`] has the last word.)
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Os | Self::Card(_, CardKey::Link | CardKey::Forwards))
+    }
+
+    /// Refuses a value.
+    fn refuse(self, value: &str) -> Problem {
+        let takes = match self.takes() {
+            Takes::Text => "another text".to_owned(),
+            Takes::Number(range) => format!("a number from {} to {}", range.start(), range.end()),
+            Takes::Words(words) => words.join(" or "),
+            Takes::Forwards => "forwards with spaces between".to_owned(),
+        };
+        Problem::Value { key: self.to_string(), value: value.to_owned(), takes }
+    }
+
+    fn word<T: Words>(self, value: &str) -> Result<T, Problem> {
+        T::from_word(value).ok_or_else(|| self.refuse(value))
+    }
+
+    fn number<T: TryFrom<u64>>(self, value: &str) -> Result<T, Problem> {
+        let within = |number: &u64| matches!(self.takes(), Takes::Number(range) if range.contains(number));
+        let number = value.parse::<u64>().ok().filter(within);
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| self.refuse(value))
+    }
+}
+
+/// Forwards with spaces between.
+fn forwards(value: &str) -> Result<Vec<Forward>, Problem> {
+    value.split_whitespace().map(str::parse).collect()
+}
+
+impl Machine {
+    /// The settings that this machine has.
+    pub fn keys(&self) -> Vec<Key> {
+        let mut keys =
+            vec![Key::Name, Key::Os, Key::Firmware, Key::Processors, Key::Memory, Key::Clock, Key::VirtioInput];
+        let disks = self.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).count();
+        keys.extend((0..disks).flat_map(|disk| [DiskKey::Bus, DiskKey::ReadOnly].map(|what| Key::Disk(disk, what))));
+        let of_card = [CardKey::Link, CardKey::Mac, CardKey::Forwards];
+        keys.extend((0..self.networks.len()).flat_map(|card| of_card.map(|what| Key::Card(card, what))));
+        keys
+    }
+
+    /// A setting's value, as [`Machine::set`] takes it. None when this machine has no such setting.
+    pub fn get(&self, key: Key) -> Option<String> {
+        Some(match key {
+            Key::Name => self.name.clone(),
+            Key::Os => self.os.clone().unwrap_or_default(),
+            Key::Firmware => self.firmware.word(),
+            Key::Processors => self.processors.to_string(),
+            Key::Memory => self.memory.to_string(),
+            Key::Clock => self.clock.word(),
+            Key::VirtioInput => self.virtio_input.word(),
+            Key::Disk(disk, what) => {
+                let drive = self.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).nth(disk)?;
+                match what {
+                    DiskKey::Bus => drive.bus.word(),
+                    DiskKey::ReadOnly => drive.read_only.word(),
+                }
+            }
+            Key::Card(card, what) => {
+                let network = self.networks.get(card)?;
+                match what {
+                    CardKey::Link => network.link.word(),
+                    CardKey::Mac => network.mac.to_string(),
+                    CardKey::Forwards => network.forwards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+                }
+            }
+        })
+    }
+
+    /// Sets a setting. After an error the machine is as it was.
+    pub fn set(&mut self, key: Key, value: &str) -> Result<(), Problem> {
+        let missing = || Problem::NoSetting(key.to_string());
+        let mut new = self.clone();
+        match key {
+            Key::Name => new.name = value.to_owned(),
+            Key::Os => {
+                // An id is a word; whether the database knows it is another question.
+                let is_id = value.len() <= 64 && value.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+                new.os = is_id.then(|| Some(value.to_owned()).filter(|id| !id.is_empty())).ok_or(key.refuse(value))?;
+            }
+            Key::Firmware => new.firmware = key.word(value)?,
+            Key::Processors => new.processors = key.number(value)?,
+            Key::Memory => new.memory = key.number(value)?,
+            Key::Clock => new.clock = key.word(value)?,
+            Key::VirtioInput => new.virtio_input = key.word(value)?,
+            Key::Disk(disk, what) => {
+                let disks = new.drives.iter_mut().filter(|drive| drive.kind == DriveKind::Disk);
+                let drive = disks.into_iter().nth(disk).ok_or_else(missing)?;
+                match what {
+                    DiskKey::Bus => drive.bus = key.word(value)?,
+                    DiskKey::ReadOnly => drive.read_only = key.word(value)?,
+                }
+            }
+            Key::Card(card, what) => {
+                let network = new.networks.get_mut(card).ok_or_else(missing)?;
+                match what {
+                    CardKey::Link => network.link = key.word(value)?,
+                    CardKey::Mac => network.mac = value.parse()?,
+                    CardKey::Forwards => network.forwards = forwards(value)?,
+                }
+            }
+        }
+        new.check()?;
+        *self = new;
+        Ok(())
+    }
+}
+
+/// A change that a running machine follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// Pull a card's cable or plug it in.
+    Link {
+        /// The card's number.
+        card: usize,
+        /// In or out.
+        up: bool,
+    },
+    /// Lead other ports into the guest.
+    Forwards {
+        /// The card's number.
+        card: usize,
+        /// These no more.
+        remove: Vec<Forward>,
+        /// These from now on.
+        add: Vec<Forward>,
+    },
+}
+
+/// What has to be done to a running machine to make `from` into `to`; refuses what needs a machine that is off.
+pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
+    let mut followed = from.clone();
+    let mut changes = Vec::new();
+    // Nobody but people reads that.
+    followed.os.clone_from(&to.os);
+    for (card, (old, new)) in followed.networks.iter_mut().zip(&to.networks).enumerate() {
+        if old.link != new.link {
+            changes.push(Live::Link { card, up: new.link });
+            old.link = new.link;
+        }
+        if old.forwards != new.forwards {
+            let without = |a: &[Forward], b: &[Forward]| a.iter().filter(|one| !b.contains(one)).copied().collect();
+            let (remove, add) = (without(&old.forwards, &new.forwards), without(&new.forwards, &old.forwards));
+            changes.push(Live::Forwards { card, remove, add });
+            old.forwards.clone_from(&new.forwards);
+        }
+    }
+    if followed == *to {
+        return Ok(changes);
+    }
+    let keys = to.keys();
+    let changed = keys.into_iter().find(|key| followed.get(*key) != to.get(*key));
+    Err(Problem::NeedsOff(changed.map_or_else(|| "drives and network cards".to_owned(), |key| key.to_string())))
+}
+
+#[cfg(test)]
+#[path = "settings_test.rs"]
+mod tests;
