@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::machine::{Firmware, Forward, Profile};
+use api::machine::{DriveBus, Firmware, Forward, Profile};
 use api::settings::Key;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use library::NewDisk;
@@ -146,6 +146,12 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         action: MediumAction,
     },
+    /// Change a stopped machine's drives
+    Disk {
+        name: String,
+        #[command(subcommand)]
+        action: DiskAction,
+    },
     /// Change a machine's network
     Net {
         name: String,
@@ -269,7 +275,56 @@ pub(crate) enum MediumAction {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum DiskAction {
+    /// Add an empty disk of a size, a disk image that is there, or an empty CD drive
+    Add {
+        #[arg(value_name = "SIZE|FILE|cd")]
+        what: String,
+        /// What a disk is connected to; like the first one when absent
+        #[arg(long)]
+        bus: Option<BusWord>,
+    },
+    /// Remove a drive; its image goes too when it is in the machine's folder
+    Remove {
+        /// As in disk1 or cd0
+        drive: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Make a disk larger
+    Grow {
+        /// As in disk0
+        drive: String,
+        /// As in 40G
+        size: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BusWord {
+    Ahci,
+    Virtio,
+}
+
+impl From<BusWord> for DriveBus {
+    fn from(word: BusWord) -> Self {
+        match word {
+            BusWord::Ahci => Self::Ahci,
+            BusWord::Virtio => Self::Virtio,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum NetAction {
+    /// Give a stopped machine another network card
+    Add,
+    /// Take a network card out of a stopped machine
+    Remove {
+        /// As in net1
+        card: String,
+    },
     /// Lead ports of this computer into the machine
     Forward {
         /// As in 2222:22 or udp:5353:53

@@ -1,11 +1,12 @@
 //! Media in drives, ports and cables.
 
 use anyhow::Result;
-use api::machine::{Forward, Problem};
+use api::machine::{DriveBus, DriveKind, Forward, Machine, Problem};
 use api::settings::{CardKey, Key};
-use library::{Entry, Library, engine, media};
+use library::{Entry, Library, NewDisk, engine, media};
 
-use crate::arguments::{LinkWord, MediumAction, NetAction};
+use crate::arguments::{DiskAction, LinkWord, MediumAction, NetAction};
+use crate::{machines, output};
 
 /// Ports that lead to the first card.
 const FORWARDS: Key = Key::Card(0, CardKey::Forwards);
@@ -19,9 +20,41 @@ pub(crate) fn medium(entry: &mut Entry, action: MediumAction) -> Result<()> {
     Ok(())
 }
 
+/// `disk`: asks at a terminal before something is lost.
+pub(crate) fn disk(library: &Library, entry: &Entry, action: &DiskAction) -> Result<()> {
+    match action {
+        DiskAction::Add { what, .. } if what == "cd" => drop(library.add_cd(entry)?),
+        DiskAction::Add { what, bus } => {
+            let first = entry.machine.drives.iter().find(|drive| drive.kind == DriveKind::Disk);
+            let bus = bus.map(DriveBus::from).or(first.map(|drive| drive.bus)).unwrap_or_default();
+            library.add_disk(entry, &machines::parse_disk(what)?, bus)?;
+        }
+        DiskAction::Remove { drive, yes } => {
+            if let (Some(image), false) = (entry.own_image(drive)?, yes) {
+                output::confirm(&format!("Delete {}?", image.display()), &format!("“{drive}” stays"))?;
+            }
+            library.remove_drive(entry, drive)?;
+        }
+        DiskAction::Grow { drive, size } => library.grow_disk(entry, drive, NewDisk::parse_size(size)?)?,
+    }
+    Ok(())
+}
+
 /// `net`.
 pub(crate) fn net(library: &Library, entry: &Entry, action: NetAction) -> Result<()> {
-    library.change(entry, |machine| match action {
+    let changed = match action {
+        NetAction::Add => library.add_card(entry),
+        NetAction::Remove { card } => library.remove_card(entry, &card),
+        action => library.change(entry, |machine| cable(machine, action)),
+    };
+    changed?;
+    Ok(())
+}
+
+/// Changes what a card is connected to.
+fn cable(machine: &mut Machine, action: NetAction) -> Result<(), Problem> {
+    match action {
+        NetAction::Add | NetAction::Remove { .. } => Ok(()),
         NetAction::Link { state, card } => {
             let key = format!("{card}.link").parse()?;
             machine.set(key, if state == LinkWord::In { "on" } else { "off" })
@@ -43,6 +76,5 @@ pub(crate) fn net(library: &Library, entry: &Entry, action: NetAction) -> Result
             first.forwards.retain(|forward| !ports.contains(&forward.host));
             Ok(())
         }
-    })?;
-    Ok(())
+    }
 }

@@ -1,6 +1,5 @@
 //! Machines in the library: check, list, show, create, rename, delete.
 
-use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -197,7 +196,7 @@ pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachi
 }
 
 /// A size, or an image that is there.
-fn parse_disk(text: &str) -> Result<NewDisk> {
+pub(crate) fn parse_disk(text: &str) -> Result<NewDisk> {
     let path = Path::new(text);
     match NewDisk::parse_size(text) {
         Ok(size) if !path.exists() => Ok(NewDisk::Create { size, format: ImageFormat::Qcow2 }),
@@ -223,13 +222,9 @@ pub(crate) fn rename(library: &Library, name: &str, new: &str) -> Result<()> {
 
 /// `delete`: asks at a terminal.
 pub(crate) fn delete(library: &Library, entry: &Entry, yes: bool) -> Result<()> {
-    if !yes && std::io::stdin().is_terminal() {
-        output::line(&format!("Delete “{}” with all its disks? [y/N]", entry.machine.name))?;
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            bail!("“{}” stays", entry.machine.name);
-        }
+    let name = &entry.machine.name;
+    if !yes {
+        output::confirm(&format!("Delete “{name}” with all its disks?"), &format!("“{name}” stays"))?;
     }
     library.delete(entry)?;
     Ok(())

@@ -72,6 +72,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Serial { name, write, follow } => serial::serial(&find(&name)?, write.as_deref(), follow, out),
         Verb::Wait { name, what, timeout, new } => wait::wait(&library, &find(&name)?, what, timeout, new, out),
         Verb::Medium { name, action } => devices::medium(&mut find(&name)?, action),
+        Verb::Disk { name, action } => devices::disk(&library, &find(&name)?, &action),
         Verb::Net { name, action } => devices::net(&library, &find(&name)?, action),
         Verb::Qmp { name, command } => qmp::qmp(&find(&name)?, command.as_deref()),
     }

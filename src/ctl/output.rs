@@ -1,8 +1,8 @@
 //! What commands print.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 /// Text or JSON.
@@ -24,6 +24,20 @@ pub(crate) fn line(text: &str) -> Result<()> {
     writeln!(out, "{text}")?;
     out.flush()?;
     Ok(())
+}
+
+/// Asks at a terminal whether to go on; `otherwise` is the error when the answer is no. A program that calls is not asked.
+pub(crate) fn confirm(question: &str, otherwise: &str) -> Result<()> {
+    if !io::stdin().is_terminal() {
+        return Ok(());
+    }
+    line(&format!("{question} [y/N]"))?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => bail!("{otherwise}"),
+    }
 }
 
 /// Columns with room between them, the last one free.

@@ -59,19 +59,30 @@ pub enum Error {
     #[error("{0} is not in the library, so it stays")]
     Outside(PathBuf),
     /// No such drive.
-    #[error("“{machine}” has no CD drive “{drive}”")]
+    #[error("“{machine}” has no drive “{drive}”")]
     NoDrive {
         /// Whose.
         machine: String,
         /// Which.
         drive: String,
     },
+    /// Not a CD drive.
+    #[error("“{0}” is not a CD drive")]
+    NotACdDrive(String),
     /// A disk for a CD drive.
     #[error("{0} is a disk image: a CD drive takes ISO images")]
     NotACd(PathBuf),
     /// An image that somebody uses.
     #[error("{0} is in use by another machine or program")]
     ImageInUse(PathBuf),
+    /// An image that cannot be made larger.
+    #[error("{path} cannot be made larger: {why}", path = .path.display())]
+    Grow {
+        /// The image.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// Not enough room.
     #[error("{path} has {free} MiB free, and {needed} MiB are needed", path = .path.display())]
     NoRoom {
@@ -93,6 +104,9 @@ pub enum Error {
     /// A card's network refuses something, or does not answer.
     #[error("the machine's network: {0}")]
     Network(String),
+    /// A card's network has ended, though its machine runs.
+    #[error("the machine's network has ended: it comes back when the machine starts again")]
+    NetworkDown,
     /// `/dev/kvm` cannot be used.
     #[error("{0}")]
     Kvm(String),

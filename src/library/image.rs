@@ -36,6 +36,36 @@ pub(crate) fn create(path: &Path, size: u64, format: ImageFormat) -> Result<()> 
     made.at("make", path)
 }
 
+/// Makes the image in `file`, which is at `path` and held alone, larger.
+pub(crate) fn grow(file: &File, path: &Path, size: u64, format: ImageFormat) -> Result<()> {
+    let refuse = |why: String| Error::Grow { path: path.to_owned(), why };
+    if !(1..=qcow2::MAX_SIZE).contains(&size) {
+        return Err(Error::Size(size.to_string()));
+    }
+    let size = size.next_multiple_of(512);
+    match format {
+        ImageFormat::Qcow2 => qcow2::grow(file, size).map_err(|error| refuse(error.to_string())),
+        ImageFormat::Raw => {
+            let data = file.metadata().at("look at", path)?;
+            if !data.is_file() {
+                return Err(refuse("it is not a file".into()));
+            }
+            if size <= data.len() {
+                return Err(refuse(format!("it has {} bytes already", data.len())));
+            }
+            file.set_len(size).and_then(|()| file.sync_all()).at("write", path)
+        }
+    }
+}
+
+/// Bytes that a guest sees of an image.
+pub(crate) fn guest_size(file: &File, format: ImageFormat) -> io::Result<u64> {
+    match format {
+        ImageFormat::Raw => seek(file, SeekFrom::End(0)).map_err(io::Error::from),
+        ImageFormat::Qcow2 => qcow2::size(file),
+    }
+}
+
 /// Copies an image: by shared extents where the file system can, else without its holes.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let source = File::open(from).at("read", from)?;

@@ -20,6 +20,7 @@ pub mod media;
 mod atomic;
 mod change;
 mod create;
+mod drives;
 mod entry;
 mod error;
 mod home;

@@ -1,6 +1,7 @@
-//! Makes empty qcow2 images, version 3 (QEMU `docs/interop/qcow2.rst`): header, refcount table and block, L1 table.
+//! Makes empty qcow2 images, version 3 (QEMU `docs/interop/qcow2.rst`): header, refcount table and block, L1 table. And makes images
+//! larger, which are as hostile here as anywhere.
 //!
-//! Reading and writing them is the engine's business.
+//! Reading and writing what is in them is the engine's business.
 
 use std::fs::File;
 use std::io;
@@ -51,10 +52,170 @@ pub(crate) fn create(file: &mut File, size: u64) -> io::Result<()> {
     file.write_all_at(&header, 0)
 }
 
+/// Bytes that a guest sees, as the header says.
+pub(crate) fn size(file: &File) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    file.read_exact_at(&mut bytes, 24)?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// Bytes of the header as far as [`grow`] reads it: up to and with the incompatible features.
+const HEADER: usize = 80;
+
+/// Why an image cannot be made larger.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GrowError {
+    /// The system refused to read or write it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is not what it is said to be.
+    #[error("it is not a sound qcow2 image")]
+    Unsound,
+    /// It has snapshots of its own, which are as large as they are.
+    #[error("it has snapshots inside: convert it with qemu-img first")]
+    Snapshots,
+    /// It was not closed properly, or has features that nobody here knows.
+    #[error(
+        "it was not closed properly, or is of a kind that only other programs know: look at it with qemu-img check"
+    )]
+    Features,
+    /// Its table has no room for so much.
+    #[error("it can grow to {0} GiB only")]
+    Full(u64),
+    /// It is as large already.
+    #[error("it has {0} bytes already")]
+    Smaller(u64),
+}
+
+/// Makes an image larger, to `size` bytes: a multiple of 512 and at most [`MAX_SIZE`]. Whoever calls holds it alone.
+///
+/// The L1 table grows within the clusters it has: as many guest bytes as that describes are the limit. Its new entries are on the disk
+/// before the header that counts them, and that changes within one sector, so the image is whole at every moment.
+pub(crate) fn grow(file: &File, size: u64) -> Result<(), GrowError> {
+    let mut header = [0; HEADER];
+    file.read_exact_at(&mut header, 0)?;
+    let u32_at = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let u64_at = |at: usize| u64::from(u32_at(at)) << 32 | u64::from(u32_at(at + 4));
+    let (version, cluster_bits, old) = (u32_at(4), u32_at(20), u64_at(24));
+    let (l1_entries, l1_table) = (u64::from(u32_at(36)), u64_at(40));
+    if &header[..4] != b"QFI\xfb" || !matches!(version, 2 | 3) || !(9..=21).contains(&cluster_bits) {
+        return Err(GrowError::Unsound);
+    }
+    if u32_at(60) != 0 {
+        return Err(GrowError::Snapshots);
+    }
+    if version == 3 && u64_at(72) != 0 {
+        return Err(GrowError::Features);
+    }
+    if size <= old {
+        return Err(GrowError::Smaller(old));
+    }
+    if !size.is_multiple_of(512) || size > MAX_SIZE {
+        return Err(GrowError::Full(MAX_SIZE >> 30));
+    }
+    let cluster = 1u64 << cluster_bits;
+    let per_entry = cluster / 8 * cluster;
+    let room = (l1_entries * 8).div_ceil(cluster) * cluster / 8;
+    let needed = size.div_ceil(per_entry);
+    let length = file.metadata()?.len();
+    if l1_entries == 0
+        || !l1_table.is_multiple_of(cluster)
+        || l1_table == 0
+        || l1_table.saturating_add(room * 8) > length.next_multiple_of(cluster)
+    {
+        return Err(GrowError::Unsound);
+    }
+    if needed > room {
+        return Err(GrowError::Full(
+            u64::try_from((u128::from(room) * u128::from(per_entry)) >> 30).unwrap_or(u64::MAX),
+        ));
+    }
+    if needed > l1_entries {
+        let zeros = vec![0; (needed - l1_entries) as usize * 8];
+        file.write_all_at(&zeros, l1_table + l1_entries * 8)?;
+        file.sync_data()?;
+    }
+    header[24..32].copy_from_slice(&size.to_be_bytes());
+    header[36..40].copy_from_slice(&(needed.max(l1_entries) as u32).to_be_bytes());
+    file.write_all_at(&header[24..40], 24)?;
+    Ok(file.sync_all()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::process::Command;
+
+    /// What qemu-img says of an image. None, loudly, when it is not installed.
+    fn judged(path: &std::path::Path) -> Option<serde_json::Value> {
+        let run = |arguments: &[&str]| Command::new("qemu-img").args(arguments).arg(path).output();
+        let Ok(check) = run(&["check", "-f", "qcow2"]) else {
+            eprintln!("SKIPPED: qemu-img is not installed (package qemu-utils)");
+            return None;
+        };
+        assert!(
+            check.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&check.stdout),
+            String::from_utf8_lossy(&check.stderr)
+        );
+        Some(serde_json::from_slice(&run(&["info", "--output=json"]).unwrap().stdout).unwrap())
+    }
+
+    #[test]
+    fn grown_images_keep_what_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk.qcow2");
+        for (before, after) in [(1 << 20, 2 << 20), (1 << 30, 40 << 30), (512, 4 << 40)] {
+            create(&mut File::create(&path).unwrap(), before).unwrap();
+            let io = |command: &str| Command::new("qemu-io").args(["-f", "qcow2", "-c", command]).arg(&path).output();
+            if judged(&path).is_none() {
+                return;
+            }
+            assert!(io("write -P 7 0 512").unwrap().status.success());
+            let file = File::options().read(true).write(true).open(&path).unwrap();
+            grow(&file, after).unwrap();
+            assert_eq!(judged(&path).unwrap()["virtual-size"], after);
+            assert!(io("read -P 7 0 512").unwrap().status.success());
+            assert!(
+                io(&format!("write -P 9 {} 512", after - 512)).unwrap().status.success(),
+                "its new end can be used"
+            );
+            judged(&path).unwrap();
+            assert!(matches!(grow(&file, after), Err(GrowError::Smaller(_))));
+            assert!(matches!(grow(&file, after - 512), Err(GrowError::Smaller(_))));
+        }
+    }
+
+    #[test]
+    fn what_cannot_grow_stays_as_it_is() {
+        let made = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut file = tempfile::tempfile().unwrap();
+            create(&mut file, 1 << 30).unwrap();
+            let mut header = vec![0; 112];
+            file.read_exact_at(&mut header, 0).unwrap();
+            change(&mut header);
+            file.write_all_at(&header, 0).unwrap();
+            let before = header.clone();
+            let refused = grow(&file, 2 << 30).unwrap_err();
+            file.read_exact_at(&mut header, 0).unwrap();
+            assert_eq!(header, before, "{refused}");
+            refused
+        };
+        assert!(matches!(made(&|header| header[0] = 0), GrowError::Unsound));
+        assert!(matches!(made(&|header| header[7] = 4), GrowError::Unsound));
+        assert!(matches!(made(&|header| header[20..24].fill(0xff)), GrowError::Unsound));
+        assert!(matches!(made(&|header| header[36..40].fill(0xff)), GrowError::Unsound));
+        assert!(matches!(made(&|header| header[36..40].fill(0)), GrowError::Unsound));
+        assert!(matches!(made(&|header| header[40..48].fill(0xff)), GrowError::Unsound));
+        assert!(matches!(made(&|header| header[63] = 1), GrowError::Snapshots));
+        assert!(matches!(made(&|header| header[79] = 1), GrowError::Features));
+        let mut file = tempfile::tempfile().unwrap();
+        create(&mut file, 1 << 30).unwrap();
+        assert!(matches!(grow(&file, 5 << 40), Err(GrowError::Full(4096))), "one cluster of L1 entries");
+        assert!(matches!(grow(&file, MAX_SIZE + 512), Err(GrowError::Full(_))));
+        assert!(matches!(grow(&tempfile::tempfile().unwrap(), 1 << 30), Err(GrowError::Io(_))));
+    }
 
     #[test]
     fn qemu_img_takes_them() {

@@ -236,7 +236,7 @@ fn a_machine_runs() {
     desk.good(&format!("medium one insert {cd}"));
     assert!(desk.good("show one").out.contains("data.iso"));
     desk.good("medium one eject");
-    desk.bad("medium one eject --drive cd7", "no CD drive “cd7”");
+    desk.bad("medium one eject --drive cd7", "no drive “cd7”");
     assert!(desk.good("serial one").out.ends_with("[\"cd0\" 65536][\"cd0\" out]"));
 
     let start = Instant::now();

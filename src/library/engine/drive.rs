@@ -43,7 +43,7 @@ pub fn eject(entry: &mut Entry, drive: &str) -> Result<()> {
 
 /// A CD drive's place among the drives.
 fn find(entry: &Entry, name: &str) -> Result<usize> {
-    let named = entry.machine.drives.iter().zip(entry.machine.drive_names());
-    let found = named.into_iter().position(|(drive, id)| drive.kind == DriveKind::Cd && id == name);
-    found.ok_or_else(|| Error::NoDrive { machine: entry.machine.name.clone(), drive: name.to_owned() })
+    let index = entry.drive(name)?;
+    let is_cd = entry.machine.drives[index].kind == DriveKind::Cd;
+    is_cd.then_some(index).ok_or_else(|| Error::NotACdDrive(name.to_owned()))
 }

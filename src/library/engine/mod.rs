@@ -15,6 +15,7 @@ pub use drive::{eject, insert};
 pub(crate) use live::follow;
 pub use running::Running;
 pub(crate) use runtime::{forget, sweep};
+pub(crate) use start::open_image;
 pub use start::{Options, start, start_locked};
 
 use std::path::PathBuf;

@@ -103,7 +103,14 @@ impl Commands {
             stream.set_write_timeout(Some(READY))?;
             Ok(stream)
         });
-        Ok(Self(BufReader::new(connected.map_err(|error| Error::Network(error.to_string()))?)))
+        match connected {
+            Ok(stream) => Ok(Self(BufReader::new(stream))),
+            // Nobody listens any more.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
+                Err(Error::NetworkDown)
+            }
+            Err(error) => Err(Error::Network(error.to_string())),
+        }
     }
 
     fn forward(&mut self, adds: bool, forward: &Forward) -> Result<()> {

@@ -1,0 +1,148 @@
+//! A stopped machine's drives and network cards: added, removed, made larger.
+
+use std::path::PathBuf;
+
+use api::machine::{Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, NetworkModel, Problem};
+use uuid::Uuid;
+
+use crate::create::NewDisk;
+use crate::engine::open_image;
+use crate::entry::Entry;
+use crate::error::{Error, Result, Trying};
+use crate::home::Library;
+use crate::image;
+
+impl Library {
+    /// Adds a disk behind the drives there are. One that is made goes into the machine's folder.
+    pub fn add_disk(&self, entry: &Entry, disk: &NewDisk, bus: DriveBus) -> Result<Entry> {
+        let (image, format, made) = match disk {
+            NewDisk::Create { size, format } => {
+                let name = free_image(entry, *format);
+                let path = entry.folder.join(&name);
+                image::create(&path, *size, *format)?;
+                (name, *format, Some(path))
+            }
+            NewDisk::Use { path, format } => (std::path::absolute(path).at("find", path)?, *format, None),
+        };
+        let drive =
+            Drive { kind: DriveKind::Disk, bus, image: Some(image), format, read_only: false, installer: false };
+        let added = self.change(entry, |machine| add(machine, drive));
+        if let (Err(_), Some(path)) = (&added, made) {
+            // Nobody knows of it; what failed is the error worth telling.
+            let _ = std::fs::remove_file(path);
+        }
+        added
+    }
+
+    /// Adds an empty CD drive.
+    pub fn add_cd(&self, entry: &Entry) -> Result<Entry> {
+        let drive = Drive {
+            kind: DriveKind::Cd,
+            bus: DriveBus::Ahci,
+            image: None,
+            format: ImageFormat::Raw,
+            read_only: true,
+            installer: false,
+        };
+        self.change(entry, |machine| add(machine, drive))
+    }
+
+    /// Removes a drive. Its image is deleted when it is in the machine's folder and nothing else of the machine uses it
+    /// ([`Entry::own_image`]); images elsewhere stay. Asking first is the caller's job.
+    pub fn remove_drive(&self, entry: &Entry, name: &str) -> Result<Entry> {
+        let own = entry.own_image(name)?;
+        let index = entry.drive(name)?;
+        let drive = entry.machine.drives[index].clone();
+        let changed = self.change(entry, |machine| match machine.drives.get(index) == Some(&drive) {
+            true => {
+                machine.drives.remove(index);
+                Ok(())
+            }
+            // Somebody else has changed the drives meanwhile.
+            false => Err(Problem::NoSetting(name.to_owned())),
+        })?;
+        if let Some(path) = own {
+            std::fs::remove_file(&path).at("delete", &path)?;
+        }
+        Ok(changed)
+    }
+
+    /// Makes a stopped machine's disk larger, to `size` bytes. What is in it stays; the system in it has to make use of the room.
+    pub fn grow_disk(&self, entry: &Entry, name: &str, size: u64) -> Result<()> {
+        let drive = &entry.machine.drives[entry.drive(name)?];
+        let (DriveKind::Disk, Some(path)) = (drive.kind, &drive.image) else { return Err(entry.no_drive(name)) };
+        let _off = entry.lock()?;
+        let path = entry.image(path);
+        image::grow(&open_image(&path, false)?, &path, size, drive.format)
+    }
+
+    /// Adds a network card.
+    pub fn add_card(&self, entry: &Entry) -> Result<Entry> {
+        let [.., a, b, c] = *Uuid::new_v4().as_bytes();
+        let network = Network {
+            model: NetworkModel::default(),
+            mac: MacAddress::from_random([a, b, c]),
+            link: true,
+            forwards: Vec::new(),
+        };
+        self.change(entry, |machine| {
+            machine.networks.push(network);
+            machine.check()
+        })
+    }
+
+    /// Removes a network card, `net0` being the first.
+    pub fn remove_card(&self, entry: &Entry, name: &str) -> Result<Entry> {
+        self.change(entry, |machine| {
+            let index = (0..machine.networks.len()).find(|number| format!("net{number}") == name);
+            machine.networks.remove(index.ok_or_else(|| Problem::NoSetting(name.to_owned()))?);
+            Ok(())
+        })
+    }
+}
+
+impl Entry {
+    /// A drive's place by its name.
+    pub(crate) fn drive(&self, name: &str) -> Result<usize> {
+        self.machine.drive_names().iter().position(|known| known == name).ok_or_else(|| self.no_drive(name))
+    }
+
+    pub(crate) fn no_drive(&self, name: &str) -> Error {
+        Error::NoDrive { machine: self.machine.name.clone(), drive: name.to_owned() }
+    }
+
+    /// The image of a drive if it would go with the drive: it is in the machine's folder, and no other drive has it.
+    pub fn own_image(&self, name: &str) -> Result<Option<PathBuf>> {
+        let index = self.drive(name)?;
+        let Some(image) = &self.machine.drives[index].image else { return Ok(None) };
+        let others = self.machine.drives.iter().enumerate().filter(|(other, _)| *other != index);
+        let shared = others.into_iter().any(|(_, drive)| drive.image.as_ref() == Some(image));
+        let path = self.image(image);
+        let inside =
+            path.parent() == Some(self.folder.as_path()) && path.symlink_metadata().is_ok_and(|data| data.is_file());
+        Ok((inside && !shared).then_some(path))
+    }
+
+    /// Bytes that the guest sees of a disk; none when its image is not there or cannot be read.
+    pub fn disk_size(&self, drive: &Drive) -> Option<u64> {
+        let file = std::fs::File::open(self.image(drive.image.as_ref()?)).ok()?;
+        image::guest_size(&file, drive.format).ok()
+    }
+}
+
+fn add(machine: &mut Machine, drive: Drive) -> Result<(), Problem> {
+    machine.drives.push(drive);
+    machine.check()
+}
+
+/// A name for a new image in the machine's folder.
+fn free_image(entry: &Entry, format: ImageFormat) -> PathBuf {
+    let suffix = if format == ImageFormat::Qcow2 { "qcow2" } else { "img" };
+    let first = std::iter::once(format!("disk.{suffix}"));
+    let mut names = first.chain((2..).map(|number| format!("disk-{number}.{suffix}")));
+    names.find(|name| entry.folder.join(name).symlink_metadata().is_err()).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+#[path = "drives_test.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+use api::machine::{Firmware, Host, Profile, Wants};
+
+use super::*;
+use crate::NewMachine;
+
+const HOST: Host = Host { processors: 2, memory: 2048 };
+
+fn library_with_one() -> (tempfile::TempDir, Library, Entry) {
+    let home = tempfile::tempdir().unwrap();
+    let library = Library::at(home.path());
+    let new = NewMachine::new("One", Profile::Linux, Firmware::Bios, Wants::default(), HOST);
+    let entry = library.create(&new).unwrap();
+    (home, library, entry)
+}
+
+fn empty(size: u64, format: ImageFormat) -> NewDisk {
+    NewDisk::Create { size, format }
+}
+
+#[test]
+fn disks_come_and_go_with_their_images() {
+    let (home, library, entry) = library_with_one();
+    let two = library.add_disk(&entry, &empty(1 << 20, ImageFormat::Qcow2), DriveBus::Ahci).unwrap();
+    let three = library.add_disk(&two, &empty(1 << 20, ImageFormat::Raw), DriveBus::Virtio).unwrap();
+    assert_eq!(three.machine.drive_names(), ["disk0", "cd0", "disk1", "disk2"]);
+    let sizes: Vec<_> = three.machine.drives.iter().map(|drive| three.disk_size(drive)).collect();
+    assert_eq!(sizes, [Some(25 << 30), None, Some(1 << 20), Some(1 << 20)]);
+    let image = three.own_image("disk1").unwrap().unwrap();
+    let left = library.remove_drive(&three, "disk1").unwrap();
+    assert!(!image.exists());
+    assert_eq!(left.machine.drive_names(), ["disk0", "cd0", "disk1"]);
+    assert_eq!(left.machine.drives[2], three.machine.drives[3]);
+    // Images elsewhere stay.
+    let elsewhere = home.path().join("data.img");
+    std::fs::write(&elsewhere, [0; 512]).unwrap();
+    let used = NewDisk::Use { path: elsewhere.clone(), format: ImageFormat::Raw };
+    let with = library.add_disk(&left, &used, DriveBus::Ahci).unwrap();
+    assert_eq!(with.own_image("disk2").unwrap(), None);
+    library.remove_drive(&with, "disk2").unwrap();
+    assert!(elsewhere.exists());
+    assert!(matches!(library.remove_drive(&entry, "disk7"), Err(Error::NoDrive { .. })));
+}
+
+#[test]
+fn what_does_not_fit_leaves_nothing_behind() {
+    let (_home, library, mut entry) = library_with_one();
+    for _ in 0..5 {
+        entry = library.add_cd(&entry).unwrap();
+    }
+    let files = || std::fs::read_dir(&entry.folder).unwrap().count();
+    let before = files();
+    let refused = library.add_disk(&entry, &empty(1 << 20, ImageFormat::Qcow2), DriveBus::Ahci);
+    assert!(matches!(refused, Err(Error::Problem(Problem::Drives))), "six ports are taken");
+    assert!(library.add_disk(&entry, &empty(0, ImageFormat::Qcow2), DriveBus::Virtio).is_err());
+    assert_eq!(files(), before);
+    let _on = entry.lock().unwrap();
+    let refused = library.add_disk(&entry, &empty(1 << 20, ImageFormat::Qcow2), DriveBus::Virtio);
+    assert!(matches!(refused, Err(Error::Problem(Problem::NeedsOff(_)))));
+    assert!(library.remove_drive(&entry, "disk0").is_err());
+    assert!(matches!(library.grow_disk(&entry, "disk0", 30 << 30), Err(Error::Running(_))));
+    assert_eq!(files(), before);
+    assert_eq!(entry.reload().unwrap(), entry);
+}
+
+#[test]
+fn disks_grow() {
+    let (_home, library, entry) = library_with_one();
+    let entry = library.add_disk(&entry, &empty(1 << 20, ImageFormat::Raw), DriveBus::Ahci).unwrap();
+    library.grow_disk(&entry, "disk0", 40 << 30).unwrap();
+    library.grow_disk(&entry, "disk1", (2 << 20) + 1).unwrap();
+    let sizes: Vec<_> = entry.machine.drives.iter().filter_map(|drive| entry.disk_size(drive)).collect();
+    assert_eq!(sizes, [40 << 30, (2 << 20) + 512]);
+    for (name, size, words) in [
+        ("disk0", 1 << 30, "bytes already"),
+        ("disk1", 1 << 20, "bytes already"),
+        ("disk0", 63 << 40, "can grow to 4096 GiB only"),
+        ("disk0", u64::MAX, "is not a size"),
+        ("cd0", 1 << 30, "has no drive “cd0”"),
+        ("disk2", 1 << 30, "has no drive “disk2”"),
+    ] {
+        let error = library.grow_disk(&entry, name, size).unwrap_err().to_string();
+        assert!(error.contains(words), "{name} {size}: {error}");
+    }
+    let held = open_image(&entry.folder.join("disk.qcow2"), false).unwrap();
+    assert!(matches!(library.grow_disk(&entry, "disk0", 50 << 30), Err(Error::ImageInUse(_))));
+    drop(held);
+}
+
+#[test]
+fn network_cards_come_and_go() {
+    let (_home, library, entry) = library_with_one();
+    let two = library.add_card(&entry).unwrap();
+    assert_eq!(two.machine.networks.len(), 2);
+    let left = library.remove_card(&two, "net0").unwrap();
+    assert_eq!(left.machine.networks, two.machine.networks[1..]);
+    assert!(library.remove_card(&left, "net1").is_err());
+    let full = (0..3).try_fold(left, |entry, _| library.add_card(&entry)).unwrap();
+    assert!(matches!(library.add_card(&full), Err(Error::Problem(Problem::Networks))));
+}
