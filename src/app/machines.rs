@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use api::control::{Command, Event, RunState};
 use api::machine::{DriveKind, ImageFormat};
+use api::settings::Key;
 use api::ui::MAX_SIDE;
 use console::Console;
 use gtk::{gdk, glib};
@@ -139,6 +140,11 @@ pub(crate) fn find(uuid: Uuid) -> Result<Entry> {
 /// Makes a machine.
 pub(crate) fn create(new: &NewMachine) -> Result<Uuid> {
     Ok(Library::open()?.create(new)?.machine.uuid)
+}
+
+/// Changes a setting.
+pub(crate) fn set(uuid: Uuid, key: Key, value: &str) -> Result<Entry> {
+    Library::open()?.change(&find(uuid)?, |machine| machine.set(key, value))
 }
 
 /// Does what a person asks. What comes back are sentences that they should know.

@@ -53,6 +53,11 @@ impl SimpleComponent for MachinePage {
                         set_tooltip_text: Some(&gettext("Machine Menu")),
                         set_menu_model: Some(&menu()),
                     },
+                    pack_end = &gtk::Button {
+                        set_icon_name: "emblem-system-symbolic",
+                        set_tooltip_text: Some(&gettext("Settings")),
+                        set_action_name: Some("win.settings"),
+                    },
                 },
                 add_top_bar = &adw::Banner {
                     #[watch]
@@ -253,6 +258,13 @@ fn menu() -> gio::Menu {
             (gettext("Power _Off…"), "win.power-off"),
         ],
     );
-    section(&menu, &[(gettext("Show _Log"), "win.show-log"), (gettext("_Delete…"), "win.delete")]);
+    section(
+        &menu,
+        &[
+            (gettext("_Settings"), "win.settings"),
+            (gettext("Show _Log"), "win.show-log"),
+            (gettext("_Delete…"), "win.delete"),
+        ],
+    );
     menu
 }

@@ -10,13 +10,13 @@ use library::{Library, NewDisk, NewMachine};
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use super::dropped;
+use super::{dropped, number_row};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines;
 use crate::words;
 
 /// Most GiB of a disk.
-const DISK_MAX: f64 = 65536.0;
+const DISK_MAX: u64 = 65536;
 
 /// The dialog.
 pub(crate) struct NewMachineDialog {
@@ -220,13 +220,11 @@ impl Component for NewMachineDialog {
 
                     adw::PreferencesGroup {
                         #[name = "processors"]
-                        adw::SpinRow::with_range(1.0, f64::from(limits::PROCESSORS), 1.0) {
-                            set_title: &gettext("Processors"),
+                        number_row::new(&gettext("Processors"), 1..=limits::PROCESSORS.into(), 1) -> adw::SpinRow {
                             set_subtitle: &gettext_f("{count} in this computer", &[("count", &model.host.processors.to_string())]),
                         },
                         #[name = "memory"]
-                        adw::SpinRow::with_range(limits::MEMORY_MIN as f64, model.host.memory as f64, 256.0) {
-                            set_title: &gettext("Memory in MiB"),
+                        number_row::new(&gettext("Memory in MiB"), limits::MEMORY_MIN..=model.host.memory, 256) -> adw::SpinRow {
                             #[watch]
                             set_subtitle: &model.memory_subtitle(),
                             connect_value_notify[sender] => move |row| {
@@ -234,8 +232,7 @@ impl Component for NewMachineDialog {
                             },
                         },
                         #[name = "disk"]
-                        adw::SpinRow::with_range(1.0, DISK_MAX, 1.0) {
-                            set_title: &gettext("Disk in GiB"),
+                        number_row::new(&gettext("Disk in GiB"), 1..=DISK_MAX, 1) -> adw::SpinRow {
                             #[watch]
                             set_subtitle: &model.disk_subtitle(),
                             connect_value_notify[sender] => move |row| {
@@ -287,10 +284,6 @@ impl Component for NewMachineDialog {
             fill: NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), host),
         };
         let widgets = view_output!();
-        // The spin buttons within have no name of their own.
-        for row in [&widgets.processors, &widgets.memory, &widgets.disk] {
-            row.upcast_ref::<gtk::Widget>().update_property(&[gtk::accessible::Property::Label(&row.title())]);
-        }
         model.fill_in(&widgets);
         root.set_default_widget(Some(&widgets.create));
         // Nothing comes before the image. Where the window is narrow, a dialog comes up and takes the focus a moment later.

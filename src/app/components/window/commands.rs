@@ -62,6 +62,7 @@ pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window
     for (action, keys) in [
         ("win.new", "<Ctrl>n"),
         ("win.open", "<Ctrl>Return"),
+        ("win.settings", "<Ctrl>comma"),
         ("win.delete", "<Ctrl>Delete"),
         ("win.shortcuts", "<Ctrl>question"),
         ("win.close", "<Ctrl>w"),
@@ -82,6 +83,7 @@ pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window
         of_machine("reset", Needs::Live, || WindowMsg::AskSelected(Order::Reset)),
         of_machine("power-button", Needs::Running, || WindowMsg::AskSelected(Order::PowerButton)),
         of_machine("power-off", Needs::Live, || WindowMsg::AskSelected(Order::PowerOff)),
+        of_machine("settings", Needs::Machine, || WindowMsg::Settings),
         of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
         of_machine("delete", Needs::Stopped, || WindowMsg::AskSelected(Order::Delete)),
     ]

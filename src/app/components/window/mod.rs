@@ -25,6 +25,7 @@ use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
+use super::settings::{SettingsDialog, SettingsMsg, SettingsOutput};
 use super::{about, dropped, shortcuts};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Happening, Machines, Order, Summary};
@@ -41,6 +42,9 @@ pub(crate) struct Window {
     list: Controller<MachineList>,
     page: Controller<MachinePage>,
     dialog: Option<Controller<NewMachineDialog>>,
+    settings: Option<(Uuid, Controller<SettingsDialog>)>,
+    /// Systems' names by their ids.
+    names: HashMap<String, String>,
     consoles: HashMap<Uuid, Controller<ConsoleWindow>>,
     /// Machines whose engine we listen to, and what it said about its end.
     watched: HashMap<Uuid, Option<Ending>>,
@@ -73,6 +77,10 @@ pub(crate) enum WindowMsg {
     Created(Uuid),
     /// The dialog is closed.
     DialogClosed,
+    /// Show the selected machine's settings.
+    Settings,
+    /// That dialog is closed.
+    SettingsClosed,
     /// Start the machine, or show its console.
     Open(Option<Uuid>),
     /// Connect the machine's console again.
@@ -282,6 +290,8 @@ impl Component for Window {
             list,
             page,
             dialog: None,
+            settings: None,
+            names: HashMap::new(),
             consoles: HashMap::new(),
             watched: HashMap::new(),
             turning_off: HashSet::new(),
@@ -326,6 +336,8 @@ impl Component for Window {
                 sender.input(WindowMsg::Do(uuid, Order::Start));
             }
             WindowMsg::DialogClosed => self.dialog = None,
+            WindowMsg::Settings => self.open_settings(&sender, root),
+            WindowMsg::SettingsClosed => self.settings = None,
             WindowMsg::Open(uuid) => {
                 if let Some(uuid) = uuid.or(self.selected) {
                     self.open(uuid, &sender);
@@ -381,7 +393,10 @@ impl Component for Window {
                     self.refresh(&sender);
                 }
             }
-            Found::Names(names) => tell(&self.page, PageMsg::Names(names)),
+            Found::Names(names) => {
+                tell(&self.page, PageMsg::Names(names.clone()));
+                self.names = names;
+            }
             Found::Kvm(state) => {
                 tell(&self.page, PageMsg::Kvm(state.clone()));
                 self.kvm = state;
@@ -427,6 +442,9 @@ impl Window {
             let uuid = machine.uuid();
             if let Some(console) = self.consoles.get(&uuid) {
                 tell(console, ConsoleMsg::Show(machine.clone()));
+            }
+            if let Some((_, settings)) = self.settings.as_ref().filter(|(shown, _)| *shown == uuid) {
+                tell(settings, SettingsMsg::Show(machine.clone()));
             }
             if matches!(machine.state, State::Live(..)) && !self.watched.contains_key(&uuid) {
                 self.watched.insert(uuid, None);
@@ -500,6 +518,22 @@ impl Window {
         if let Some(image) = image {
             tell(dialog, NewMachineMsg::Use(image));
         }
+    }
+
+    fn open_settings(&mut self, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
+        // The action can come from elsewhere while the dialog is open.
+        if self.settings.is_some() {
+            return root.present();
+        }
+        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)).cloned() else { return };
+        let uuid = summary.uuid();
+        let dialog = SettingsDialog::builder().launch((summary, self.names.clone()));
+        let dialog = dialog.forward(sender.input_sender(), |output| match output {
+            SettingsOutput::Changed => WindowMsg::Refresh,
+            SettingsOutput::Closed => WindowMsg::SettingsClosed,
+        });
+        dialog.widget().present(Some(root));
+        self.settings = Some((uuid, dialog));
     }
 
     fn show_log(&self, uuid: Option<Uuid>, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {

@@ -1,0 +1,44 @@
+//! What settings and their values are called, and what they are for.
+
+use api::settings::{CardKey, DiskKey, Key};
+
+use crate::i18n::gettext;
+
+/// A setting's title, and what to know about it.
+pub(super) fn of(key: Key) -> (String, String) {
+    let (title, about) = match key {
+        Key::Name => (gettext("Name"), String::new()),
+        Key::Os => (gettext("System"), gettext("What is installed in it")),
+        Key::Clock => (gettext("Clock"), gettext("Linux and BSD expect UTC; Windows and DOS expect local time")),
+        Key::VirtioInput => (
+            gettext("Fast Keyboard and Tablet"),
+            gettext("The mouse is not captured. For Linux and BSD; others need a driver"),
+        ),
+        Key::Processors => (gettext("Processors"), gettext("More than half of this computer’s slow both down")),
+        Key::Memory => (gettext("Memory in MiB"), gettext("Taken from this computer while the machine is on")),
+        Key::Firmware => {
+            (gettext("Firmware"), gettext("An installed system starts only with the one it was installed with"))
+        }
+        Key::Disk(_, DiskKey::Bus) => {
+            (gettext("Controller"), gettext("virtio is faster; the system in it needs a driver for it"))
+        }
+        Key::Disk(_, DiskKey::ReadOnly) => (gettext("Read-Only"), gettext("The system cannot write to this disk")),
+        Key::Card(_, CardKey::Link) => (gettext("Cable"), gettext("Pulled out, the machine is offline")),
+        Key::Card(_, CardKey::Mac) => (gettext("Ethernet Address"), String::new()),
+        Key::Card(_, CardKey::Forwards) => (gettext("Ports"), String::new()),
+    };
+    (title, about)
+}
+
+/// A value's name.
+pub(super) fn value(key: Key, word: &str) -> String {
+    match (key, word) {
+        (Key::Firmware, "uefi") => gettext("UEFI"),
+        (Key::Firmware, "bios") => gettext("BIOS"),
+        (Key::Clock, "utc") => gettext("UTC"),
+        (Key::Clock, "local") => gettext("Local Time"),
+        (Key::Disk(_, DiskKey::Bus), "ahci") => gettext("AHCI, for every system"),
+        (Key::Disk(_, DiskKey::Bus), "virtio") => gettext("virtio"),
+        _ => word.to_owned(),
+    }
+}
