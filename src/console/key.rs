@@ -8,6 +8,8 @@ pub const BACKSPACE: u16 = 14;
 pub const TAB: u16 = 15;
 /// The left Ctrl.
 pub const LEFT_CTRL: u16 = 29;
+/// The left Shift.
+pub const LEFT_SHIFT: u16 = 42;
 /// The left Alt.
 pub const LEFT_ALT: u16 = 56;
 /// Print screen, SysRq with Alt.

@@ -10,7 +10,8 @@
 //! - [`Console`]: the connection, input and the state of the screen;
 //! - [`Frame`]: a picture of the screen that belongs to whoever holds it;
 //! - [`Cursor`]: the guest's pointer;
-//! - [`key`]: evdev codes for the keys that a desktop keeps for itself.
+//! - [`key`]: evdev codes for the keys that a desktop keeps for itself;
+//! - [`us_layout`]: what to press for a character.
 
 mod channel;
 mod connection;
@@ -23,6 +24,7 @@ mod memory;
 mod outbox;
 mod picture;
 mod pressed;
+pub mod us_layout;
 
 pub use connection::{Changes, Console, Leds};
 pub use cursor::Cursor;

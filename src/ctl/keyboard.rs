@@ -1,7 +1,8 @@
-//! Keys by name, and what to press on a US keyboard for a character. Names are QMP's (`QKeyCode`).
+//! Keys by name, and combinations of them as people write them. Names are QMP's (`QKeyCode`).
 
 use anyhow::{Context, Result, bail};
 use api::control::KeyValue;
+use console::us_layout::{self, Press};
 
 /// Other names that people have for keys.
 const ALIASES: [(&str, &str); 30] = [
@@ -37,52 +38,16 @@ const ALIASES: [(&str, &str); 30] = [
     ("hyphen", "minus"),
 ];
 
-/// Characters, the key they are on, and what Shift makes of that key.
-const LAYOUT: [(char, char, &str); 21] = [
-    ('1', '!', "1"),
-    ('2', '@', "2"),
-    ('3', '#', "3"),
-    ('4', '$', "4"),
-    ('5', '%', "5"),
-    ('6', '^', "6"),
-    ('7', '&', "7"),
-    ('8', '*', "8"),
-    ('9', '(', "9"),
-    ('0', ')', "0"),
-    ('-', '_', "minus"),
-    ('=', '+', "equal"),
-    ('[', '{', "bracket_left"),
-    (']', '}', "bracket_right"),
-    (';', ':', "semicolon"),
-    ('\'', '"', "apostrophe"),
-    ('`', '~', "grave_accent"),
-    ('\\', '|', "backslash"),
-    (',', '<', "comma"),
-    ('.', '>', "dot"),
-    ('/', '?', "slash"),
-];
-
 fn key(name: &str) -> KeyValue {
     KeyValue::Qcode(name.to_owned())
 }
 
 /// The keys to press together for a character.
 pub(crate) fn for_character(character: char) -> Result<Vec<KeyValue>> {
-    let plain = |name: &str| Ok(vec![key(name)]);
-    let shifted = |name: &str| Ok(vec![key("shift"), key(name)]);
-    match character {
-        'a'..='z' => plain(&character.to_string()),
-        'A'..='Z' => shifted(&character.to_ascii_lowercase().to_string()),
-        ' ' => plain("spc"),
-        '\n' | '\r' => plain("ret"),
-        '\t' => plain("tab"),
-        '\u{8}' => plain("backspace"),
-        '\u{1b}' => plain("esc"),
-        _ => match LAYOUT.iter().find(|(low, high, _)| character == *low || character == *high) {
-            Some((low, _, name)) if character == *low => plain(name),
-            Some((_, _, name)) => shifted(name),
-            None => bail!("a US keyboard has no key for “{character}”"),
-        },
+    match us_layout::press(character) {
+        Some(Press { name, shift: true, .. }) => Ok(vec![key("shift"), key(name)]),
+        Some(Press { name, shift: false, .. }) => Ok(vec![key(name)]),
+        None => bail!("a US keyboard has no key for “{character}”"),
     }
 }
 
