@@ -48,6 +48,11 @@ fn console_by_keyboard_and_pointer() {
 }
 
 #[test]
+fn console_by_its_menus() {
+    walk("console_menus", true);
+}
+
+#[test]
 fn console_on_wayland() {
     walk("wayland", true);
 }

@@ -171,13 +171,28 @@ class App:
     def window_action(self, number, action, parameter="[]"):
         self.activate(action, parameter, f"/{APP.replace('.', '/')}/window/{number}")
 
-    def close(self):
-        """Closes the console by the button in its header bar."""
-        frame = self.find("frame", "Little machine")
+    def enabled(self, number, action):
+        """Can this action of a window be asked for just now?"""
+        call = ["gdbus", "call", "--session", "--dest", APP, "--object-path", f"/{APP.replace('.', '/')}/window/{number}"]
+        call += ["--method", "org.gtk.Actions.Describe", action]
+        return subprocess.run(call, check=True, capture_output=True, text=True).stdout.startswith("((true")
+
+    def press_close(self, name):
+        """Presses the button that closes this window, in its header bar."""
+        frame = self.find("frame", name)
         close = (node for node in self.below(frame) if node.get_name() == "Close" and node.get_role_name().endswith("button"))
-        next(node for node in close if node.get_state_set().contains(self.atspi.StateType.SHOWING)).do_action(0)
-        search = ["xdotool", "search", "--onlyvisible", "--name", "^Little machine$"]
+        next(node for node in close if self.is_shown(node)).do_action(0)
+
+    def wait_closed(self, name):
+        search = ["xdotool", "search", "--onlyvisible", "--name", f"^{name}$"]
         until("closed console", 10, lambda: not subprocess.run(search, capture_output=True).stdout)
+
+    def close(self, running=False):
+        """Closes the console; its machine keeps running, if it does."""
+        self.press_close("Little machine")
+        if running:
+            self.press("Keep Running")
+        self.wait_closed("Little machine")
 
     def movement(self, since):
         """How far the engine heard the mouse move, after `since` messages."""
@@ -210,8 +225,15 @@ class App:
                     write(application, 0)
 
     def quit(self):
+        """Ends the app; machines that run keep running."""
+        if self.process.poll() is not None:
+            return
         self.activate("quit")
-        until("end of dormer", 10, lambda: self.process.poll() is not None)
+        ended = lambda: self.process.poll() is not None
+        until("end of dormer, or its question", 10, lambda: ended() or self.shows("Quit Dormer?"))
+        if not ended():
+            self.press("Quit")
+        until("end of dormer", 10, ended)
 
     def end(self):
         """Leaves nothing running, whatever happened."""

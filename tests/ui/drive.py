@@ -113,7 +113,7 @@ def walk(app, arguments):
     app.window("Little machine")
     app.window_action(2, "release-input")
     app.picture("console-released")
-    app.close()
+    app.close(running=True)
     app.window()
     app.find("label", "keeps running")
     app.picture("page-running")

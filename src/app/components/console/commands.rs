@@ -8,8 +8,12 @@ use relm4::prelude::*;
 
 use super::display::Display;
 use super::fullscreen::Bar;
-use super::window::{ConsoleMsg, ConsoleOutput, ConsoleWindow};
-use super::{grab, send_keys};
+use super::messages::{ConsoleMsg, ConsoleOutput};
+use super::screenshot::Screenshot;
+use super::typed_text::TypedText;
+use super::typing::Typist;
+use super::window::ConsoleWindow;
+use super::{closing, grab, send_keys, view};
 use crate::actions;
 use crate::i18n::gettext;
 use crate::machines::Order;
@@ -17,7 +21,23 @@ use crate::machines::Order;
 /// Actions that are not always there.
 pub(super) struct Actions {
     live: Vec<gio::SimpleAction>,
+    running: Vec<gio::SimpleAction>,
+    picture: Vec<gio::SimpleAction>,
+    eject: gio::SimpleAction,
     pause: gio::SimpleAction,
+}
+
+/// What the machine is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Possible {
+    /// Its screen is shown.
+    pub(super) live: bool,
+    /// It stands still.
+    pub(super) paused: bool,
+    /// There is a picture on its screen.
+    pub(super) picture: bool,
+    /// Something is in its CD drive.
+    pub(super) cd: bool,
 }
 
 impl Actions {
@@ -61,8 +81,18 @@ impl Actions {
             actions::plain(root, "power-button", ask(Order::PowerButton)),
             actions::plain(root, "power-off", ask(Order::PowerOff)),
             actions::plain(root, "insert-cd", move || pick.input(ConsoleMsg::PickCd)),
-            actions::plain(root, "eject-cd", ask(Order::EjectCd)),
         ];
+        let running = [("type-clipboard", TypedText::Clipboard), ("type-text", TypedText::Dialog)];
+        let running = running.map(|(name, from)| {
+            let sender = sender.clone();
+            actions::plain(root, name, move || sender.input(ConsoleMsg::Type(from)))
+        });
+        let picture = [("screenshot", Screenshot::File), ("copy-screenshot", Screenshot::Clipboard)];
+        let picture = picture.map(|(name, to)| {
+            let sender = sender.clone();
+            actions::plain(root, name, move || sender.input(ConsoleMsg::Screenshot(to)))
+        });
+        let eject = actions::plain(root, "eject-cd", ask(Order::EjectCd));
         let insert = sender.clone();
         actions::with_text(root, "insert-cd-file", move |path| {
             insert.input(ConsoleMsg::Ask(Order::InsertCd(path.into())));
@@ -70,23 +100,30 @@ impl Actions {
         actions::plain(root, "start-again", ask(Order::Start));
         let log = sender.clone();
         actions::plain(root, "show-log", move || drop(log.output(ConsoleOutput::ShowLog)));
-        Self { live, pause }
+        closing::install(root);
+        Self { live, running: running.into(), picture: picture.into(), eject, pause }
     }
 
     /// Actions follow the machine.
-    pub(super) fn follow(&self, live: bool, paused: bool) {
-        for action in &self.live {
-            action.set_enabled(live);
-        }
+    pub(super) fn follow(&self, Possible { live, paused, picture, cd }: Possible) {
+        let enable = |actions: &[gio::SimpleAction], on| actions.iter().for_each(|action| action.set_enabled(on));
+        enable(&self.live, live);
+        enable(&self.running, live && !paused);
+        enable(&self.picture, live && picture);
+        self.eject.set_enabled(live && cd);
         self.pause.set_state(&paused.to_variant());
     }
 }
 
 /// The way out for the keyboard: pointer and shortcuts are the desktop's again, and the focus is in the header bar.
-pub(super) fn release_input(root: &adw::ApplicationWindow, display: &Display, bar: Rc<Bar>) {
+pub(super) fn release_input(root: &adw::ApplicationWindow, display: &Display, typist: &Rc<Typist>, bar: Rc<Bar>) {
+    let typist = Rc::downgrade(typist);
     let (window, display) = (root.downgrade(), display.downgrade());
     actions::plain(root, "release-input", move || {
         let (Some(window), Some(display)) = (window.upgrade(), display.upgrade()) else { return };
+        if let Some(typist) = typist.upgrade() {
+            typist.stop();
+        }
         let captured = display.is_captured();
         display.release_pointer();
         display.release_keys();
@@ -99,7 +136,15 @@ pub(super) fn release_input(root: &adw::ApplicationWindow, display: &Display, ba
 
 /// Lets the person pick an image for the CD drive.
 pub(super) fn pick_cd(root: &adw::ApplicationWindow, sender: &ComponentSender<ConsoleWindow>) {
-    let dialog = gtk::FileDialog::builder().title(gettext("Insert a CD")).modal(true).build();
+    let images = gtk::FileFilter::new();
+    images.set_name(Some(&gettext("CD and DVD Images")));
+    images.add_suffix("iso");
+    // Some have other names.
+    let all = gtk::FileFilter::new();
+    all.set_name(Some(&gettext("All Files")));
+    all.add_pattern("*");
+    let filters: gio::ListStore = [images, all].into_iter().collect();
+    let dialog = gtk::FileDialog::builder().title(gettext("Insert a CD")).modal(true).filters(&filters).build();
     let sender = sender.clone();
     dialog.open(Some(root), None::<&gio::Cancellable>, move |picked| {
         if let Some(path) = picked.ok().and_then(|file| file.path()) {
@@ -112,7 +157,15 @@ pub(super) fn pick_cd(root: &adw::ApplicationWindow, sender: &ComponentSender<Co
 pub(super) fn menu() -> gio::Menu {
     let menu = gio::Menu::new();
     actions::section(&menu, &[(gettext("_Insert CD…"), "win.insert-cd"), (gettext("_Eject CD"), "win.eject-cd")]);
-    actions::section(&menu, &[(gettext("Give Desktop _Shortcuts to the Machine"), "win.grab-keyboard")]);
+    actions::section(
+        &menu,
+        &[(gettext("_Take Screenshot…"), "win.screenshot"), (gettext("_Copy Screenshot"), "win.copy-screenshot")],
+    );
+    let window = gio::Menu::new();
+    window.append_submenu(Some(&gettext("_Screen")), &view::menu());
+    window.append(Some(&gettext("Give _Desktop Shortcuts to the Machine")), Some("win.grab-keyboard"));
+    window.append(Some(&gettext("Ask Before C_losing")), Some("win.ask-closing"));
+    menu.append_section(None, &window);
     actions::section(
         &menu,
         &[

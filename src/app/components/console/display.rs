@@ -8,23 +8,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use console::{Changes, Console, Error, Frame};
+use console::us_layout::Press;
+use console::{Changes, Console, Error, Frame, Leds};
 use gtk::glib::subclass::Signal;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 use gtk::{gdk, glib, graphene, gsk};
 
-use super::geometry::Placement;
+use super::geometry::{Placement, Scaling, logical_length};
 use super::hold::Hold;
 use super::watch::Watch;
 use super::{keyboard, pointer};
 
 /// An engine is heard after the person, and after frames are drawn (GTK draws at 120).
 const ENGINE: glib::Priority = glib::Priority::DEFAULT_IDLE;
-/// Quiet time after which the guest hears of another window size.
-const RESIZE_DELAY: Duration = Duration::from_millis(250);
 
 mod imp {
     use super::*;
@@ -41,10 +39,14 @@ mod imp {
         pub(in super::super) motion: pointer::Motion,
         pub(super) readable: RefCell<Option<Watch>>,
         pub(super) writable: RefCell<Option<Watch>>,
+        scale_watch: RefCell<Option<(gdk::Surface, glib::SignalHandlerId)>>,
         pub(super) tick: RefCell<Option<gtk::TickCallbackId>>,
-        pub(super) resize: RefCell<Option<glib::SourceId>>,
+        pub(super) scaling: Cell<Scaling>,
+        pub(in super::super) resize: RefCell<Option<glib::SourceId>>,
         /// Device pixels that the guest was told last.
-        pub(super) told: Cell<(u32, u32)>,
+        pub(in super::super) told: Cell<(u32, u32)>,
+        /// The guest's screen does not follow the window.
+        pub(in super::super) fixed: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -89,11 +91,10 @@ mod imp {
 
     impl WidgetImpl for Display {
         fn measure(&self, orientation: gtk::Orientation, _for_size: i32) -> (i32, i32, i32, i32) {
-            let natural = match orientation {
-                gtk::Orientation::Horizontal => 1024,
-                _ => 768,
-            };
-            (1, natural, -1, -1)
+            let (across, natural) = (orientation == gtk::Orientation::Horizontal, (1024, 768));
+            let least = self.obj().least_size();
+            let (least, natural) = if across { (least.0, natural.0) } else { (least.1, natural.1) };
+            (least, natural.max(least), -1, -1)
         }
 
         fn size_allocate(&self, width: i32, height: i32, baseline: i32) {
@@ -118,7 +119,27 @@ mod imp {
             }
         }
 
+        fn realize(&self) {
+            self.parent_realize();
+            // On a monitor of another density the same size has other pixels.
+            let surface = self.obj().native().and_then(|native| native.surface());
+            let weak = self.obj().downgrade();
+            let watch = surface.map(|surface| {
+                let handler = surface.connect_scale_notify(move |_| {
+                    if let Some(display) = weak.upgrade() {
+                        display.queue_resize();
+                        display.tell_size_soon();
+                    }
+                });
+                (surface, handler)
+            });
+            self.scale_watch.replace(watch);
+        }
+
         fn unrealize(&self) {
+            if let Some((surface, handler)) = self.scale_watch.take() {
+                surface.disconnect(handler);
+            }
             self.obj().release_pointer();
             self.parent_unrealize();
         }
@@ -190,6 +211,37 @@ impl Display {
         self.imp().texture.borrow().clone()
     }
 
+    /// How large the picture is from now on.
+    pub(super) fn set_scaling(&self, scaling: Scaling) {
+        self.imp().scaling.set(scaling);
+        self.queue_resize();
+    }
+
+    /// What the picture needs at least, in logical pixels: more than there may be room for when it is not scaled.
+    fn least_size(&self) -> (i32, i32) {
+        let texture = self.imp().texture.borrow();
+        let Some(texture) = texture.as_ref().filter(|_| self.imp().scaling.get() == Scaling::Actual) else {
+            return (1, 1);
+        };
+        let (_, scale) = self.surface_place();
+        (logical_length(texture.width() as u32, scale), logical_length(texture.height() as u32, scale))
+    }
+
+    /// Presses the keys for a character.
+    pub(super) fn press(&self, press: Press) {
+        self.tell(|console| console.chord(&press.codes(console.leds().caps)));
+    }
+
+    /// Lock LEDs of the guest's keyboard.
+    pub(super) fn leds(&self) -> Leds {
+        self.imp().console.borrow().as_ref().map(Console::leds).unwrap_or_default()
+    }
+
+    /// Has the engine not read everything yet?
+    pub(super) fn is_behind(&self) -> bool {
+        self.imp().console.borrow().as_ref().is_some_and(Console::has_backlog)
+    }
+
     /// Presses keys together and releases them.
     pub(crate) fn chord(&self, codes: &[u16]) {
         self.tell(|console| console.chord(codes));
@@ -239,8 +291,8 @@ impl Display {
         let texture = self.imp().texture.borrow();
         let texture = texture.as_ref()?;
         let size = (texture.width() as u32, texture.height() as u32);
-        let (origin, scale) = self.surface_place();
-        Placement::new(size, (self.width().into(), self.height().into()), origin, scale)
+        let room = (self.width().into(), self.height().into());
+        Placement::new(size, room, self.surface_place(), self.imp().scaling.get())
     }
 
     /// The widget's origin in its surface, and device pixels per logical one.
@@ -361,6 +413,7 @@ impl Display {
         self.queue_draw();
         self.tell(Console::frame_done);
         if before != after {
+            self.queue_resize();
             self.emit_by_name::<()>("picture-size", &[&(after.0 as u32), &(after.1 as u32)]);
         }
     }
@@ -382,45 +435,6 @@ impl Display {
             }
         };
         self.set_cursor(cursor.as_ref());
-    }
-
-    /// Tells the guest how large its screen could be, once the size stays for a moment.
-    fn tell_size_soon(&self) {
-        if let Some(source) = self.imp().resize.take() {
-            source.remove();
-        }
-        if self.imp().console.borrow().is_none() {
-            return;
-        }
-        let display = self.downgrade();
-        let source = glib::timeout_add_local_once(RESIZE_DELAY, move || {
-            let Some(display) = display.upgrade() else { return };
-            display.imp().resize.take();
-            display.tell_size();
-        });
-        self.imp().resize.replace(Some(source));
-    }
-
-    fn tell_size(&self) {
-        let (_, scale) = self.surface_place();
-        let pixels = |length: i32| (f64::from(length) * scale).floor() as u32;
-        let size = (pixels(self.width()), pixels(self.height()));
-        if size.0 < 64 || size.1 < 64 || self.imp().told.replace(size) == size {
-            return;
-        }
-        let monitor = self
-            .native()
-            .and_then(|native| native.surface())
-            .and_then(|surface| gtk::prelude::WidgetExt::display(self).monitor_at_surface(&surface));
-        let millimetres = monitor.map_or((0, 0), |monitor| {
-            let geometry = monitor.geometry();
-            let part = |length: i32, of: i32, mm: i32| (length * mm.max(0)).checked_div(of).unwrap_or(0).max(0) as u32;
-            (
-                part(self.width(), geometry.width(), monitor.width_mm()),
-                part(self.height(), geometry.height(), monitor.height_mm()),
-            )
-        });
-        self.tell(|console| console.ui_info(size, millimetres));
     }
 }
 

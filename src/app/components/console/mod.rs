@@ -1,6 +1,8 @@
 //! A running machine's window: its screen, keyboard and pointer.
 
+mod closing;
 mod commands;
+mod devices;
 mod display;
 mod ending;
 mod fullscreen;
@@ -8,11 +10,22 @@ mod geometry;
 mod grab;
 mod hold;
 mod keyboard;
+mod messages;
 mod pointer;
+mod remembered;
+mod resize;
 mod room;
+mod screenshot;
 mod send_keys;
+mod signals;
+mod type_dialog;
+mod typed_text;
+mod typing;
+mod view;
 mod watch;
 mod window;
 
 pub(crate) use ending::Ending;
-pub(crate) use window::{ConsoleMsg, ConsoleOutput, ConsoleWindow};
+pub(crate) use messages::{ConsoleMsg, ConsoleOutput};
+pub(crate) use remembered::Remembered;
+pub(crate) use window::ConsoleWindow;

@@ -17,7 +17,7 @@ pub(super) fn grow(window: &adw::ApplicationWindow, display: &Display, picture: 
         return;
     }
     let Some(surface) = window.surface() else { return };
-    let (width, height) = missing(picture, (display.width(), display.height()), surface.scale());
+    let (width, height) = missing(picture, display.room(), surface.scale());
     if (width, height) == (0, 0) {
         return;
     }

@@ -3,6 +3,7 @@
 use console::key;
 use gtk::gio;
 
+use crate::actions;
 use crate::i18n::gettext;
 
 /// Keys together, by the names that the action `win.send-keys` takes.
@@ -53,6 +54,10 @@ pub(super) fn menu() -> gio::Menu {
         (1..=7).map(|number| (format!("Ctrl+Alt+F{number}"), format!("ctrl+alt+f{number}"))).collect();
     let consoles: Vec<_> = consoles.iter().map(|(label, keys)| (label.as_str(), keys.as_str())).collect();
     menu.append_submenu(Some(&gettext("Linux Consoles")), &section(&consoles));
+    actions::section(
+        &menu,
+        &[(gettext("_Type Clipboard Text"), "win.type-clipboard"), (gettext("Type T_ext…"), "win.type-text")],
+    );
     menu
 }
 

@@ -1,29 +1,39 @@
 //! The console: the window around a machine's screen.
 
+use std::rc::Rc;
+
 use adw::prelude::*;
-use console::Console;
-use gtk::{gdk, glib};
+use api::machine::DriveKind;
+use gtk::glib;
 use library::State;
 use relm4::prelude::*;
 
-use super::commands::{self, Actions};
+use super::closing::Answer;
+use super::commands::{self, Actions, Possible};
+use super::devices::Devices;
 use super::display::Display;
 use super::ending::Ending;
-use super::{fullscreen, room, send_keys};
-use crate::components::{ask, dropped};
+use super::messages::{ConsoleMsg, ConsoleOutput};
+use super::typing::{self, Typist};
+use super::{room, screenshot, send_keys, view};
+use crate::components::ask;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{Order, Summary};
 use crate::words;
 
 /// The console.
 pub(crate) struct ConsoleWindow {
-    summary: Summary,
+    pub(super) summary: Summary,
     phase: Phase,
+    /// The window is closed when the machine is off.
+    pub(super) closing: bool,
     fullscreen: bool,
     captured: bool,
     /// The guest shows a picture.
     picture: bool,
     actions: Actions,
+    devices: Devices,
+    typist: Rc<Typist>,
 }
 
 /// What the window shows.
@@ -35,54 +45,6 @@ enum Phase {
     Live,
     /// Why there is no screen any more.
     Ended(Ending),
-}
-
-/// What the console is told.
-#[derive(Debug)]
-pub(crate) enum ConsoleMsg {
-    /// The machine is being started (again).
-    Starting,
-    /// Show this screen.
-    Attach(Box<Console>),
-    /// The machine, as it is now.
-    Show(Summary),
-    /// There is no screen any more.
-    End(Ending),
-    /// Come to the front.
-    Present,
-    /// Say this for a moment.
-    Toast(String),
-    /// Say this at once, in place of what is being said.
-    Warn(String),
-    /// The display lost its connection.
-    Lost(String),
-    /// The guest's screen has this size.
-    PictureSize(u32, u32),
-    /// The pointer is captured, or not.
-    Captured(bool),
-    /// The window is in full screen, or not.
-    Fullscreen(bool),
-    /// The person asks this of the machine.
-    Ask(Order),
-    /// The person picks an image for the CD drive.
-    PickCd,
-    /// The person closes the window.
-    Close,
-}
-
-/// What the console tells.
-#[derive(Debug)]
-pub(crate) enum ConsoleOutput {
-    /// The person asks this of the machine.
-    Order(Order),
-    /// Connect again.
-    Connect,
-    /// Show the machine's log.
-    ShowLog,
-    /// The screen as it was last, for the machine's page.
-    Picture(Option<gdk::Texture>),
-    /// The window is closed.
-    Closed,
 }
 
 #[relm4::component(pub(crate))]
@@ -154,6 +116,15 @@ impl Component for ConsoleWindow {
                             set_tooltip_text: Some(&model.fullscreen_tooltip()),
                             set_action_name: Some("win.fullscreen"),
                         },
+                        #[name = "devices_button"]
+                        pack_end = &gtk::MenuButton {
+                            set_icon_name: "computer-symbolic",
+                            set_tooltip_text: Some(&gettext("Devices")),
+                            set_popover: Some(model.devices.popover()),
+                            connect_active_notify[sender] => move |_| sender.input(ConsoleMsg::LookAtDevices),
+                            #[watch]
+                            set_visible: model.is_live(),
+                        },
                         #[name = "keys_button"]
                         pack_end = &gtk::MenuButton {
                             set_icon_name: "input-keyboard-symbolic",
@@ -174,13 +145,24 @@ impl Component for ConsoleWindow {
                             set_paintable: Some(&spinner),
                         },
                         add_named[Some("live")] = &gtk::Overlay {
-                            #[local_ref]
-                            display -> Display {
-                                #[watch]
-                                update_property: &[gtk::accessible::Property::Label(
-                                    &gettext_f("Screen of {name}", &[("name", model.summary.name())])
-                                )],
+                            gtk::ScrolledWindow {
+                                // Over the guest's edges there would be no pointing at them.
+                                set_overlay_scrolling: false,
+
+                                gtk::Viewport {
+                                    set_scroll_to_focus: false,
+
+                                    #[local_ref]
+                                    #[wrap(Some)]
+                                    set_child = &display -> Display {
+                                        #[watch]
+                                        update_property: &[gtk::accessible::Property::Label(
+                                            &gettext_f("Screen of {name}", &[("name", model.summary.name())])
+                                        )],
+                                    },
+                                },
                             },
+                            add_overlay: model.typist.bar(),
                             add_overlay = &gtk::Label {
                                 set_label: &gettext("The machine shows no picture"),
                                 set_wrap: true,
@@ -276,11 +258,22 @@ impl Component for ConsoleWindow {
     fn init(summary: Summary, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let display = Display::default();
         let spinner = adw::SpinnerPaintable::new(Some(&display));
+        let typist = Typist::new(&display);
         let actions = Actions::new(&root, &display, &sender);
-        let model =
-            Self { summary, phase: Phase::Starting, fullscreen: false, captured: false, picture: false, actions };
+        view::install(&root, &display, summary.uuid());
+        let model = Self {
+            summary,
+            phase: Phase::Starting,
+            closing: false,
+            fullscreen: false,
+            captured: false,
+            picture: false,
+            actions,
+            devices: Devices::new(),
+            typist,
+        };
         let widgets = view_output!();
-        Self::listen(&root, &widgets, &display, &sender);
+        Self::listen(&root, &widgets, &display, &model.typist, &sender);
         model.follow();
         relm4::main_application().add_window(&root);
         root.present();
@@ -295,12 +288,18 @@ impl Component for ConsoleWindow {
         root: &Self::Root,
     ) {
         match message {
-            ConsoleMsg::Starting => self.phase = Phase::Starting,
+            ConsoleMsg::Starting => {
+                self.phase = Phase::Starting;
+                self.closing = false;
+            }
             ConsoleMsg::Attach(console) => {
                 widgets.display.attach(*console);
                 self.phase = Phase::Live;
             }
             ConsoleMsg::Show(summary) => self.summary = summary,
+            ConsoleMsg::End(Ending::GuestOff | Ending::TurnedOff) if self.closing => {
+                self.leave(Answer::KeepRunning, &widgets.display, &sender);
+            }
             ConsoleMsg::End(ending) => {
                 widgets.display.detach();
                 // The first word is the truest: a lost connection follows from every other ending.
@@ -331,13 +330,20 @@ impl Component for ConsoleWindow {
             }
             ConsoleMsg::Ask(order) => self.ask(order, &sender, root),
             ConsoleMsg::PickCd => commands::pick_cd(root, &sender),
-            ConsoleMsg::Close => {
-                tell(&sender, ConsoleOutput::Picture(widgets.display.texture()));
-                widgets.display.detach();
-                tell(&sender, ConsoleOutput::Closed);
+            ConsoleMsg::Screenshot(to) => {
+                screenshot::take(to, widgets.display.texture(), self.summary.name(), &widgets.toasts);
             }
+            ConsoleMsg::Type(from) => {
+                let input = sender.input_sender().clone();
+                typing::begin(from, root, &self.typist, move |why| input.emit(ConsoleMsg::Toast(why)));
+            }
+            // They are shown after every message.
+            ConsoleMsg::LookAtDevices => {}
+            ConsoleMsg::Close => self.close(&sender, root),
+            ConsoleMsg::Leave(answer) => self.leave(answer, &widgets.display, &sender),
         }
         self.follow();
+        self.devices.show(&self.summary.entry.machine, &widgets.display);
         let page = match self.phase {
             Phase::Starting => "starting",
             Phase::Live => "live",
@@ -357,70 +363,22 @@ impl Component for ConsoleWindow {
 }
 
 impl ConsoleWindow {
-    /// What widgets tell the component.
-    fn listen(
-        root: &adw::ApplicationWindow,
-        widgets: &ConsoleWindowWidgets,
-        display: &Display,
-        sender: &ComponentSender<Self>,
-    ) {
-        let input = sender.input_sender().clone();
-        display.connect_closure(
-            "ended",
-            false,
-            glib::closure_local!(move |_: Display, why: String| input.emit(ConsoleMsg::Lost(why))),
-        );
-        let input = sender.input_sender().clone();
-        display.connect_closure(
-            "picture-size",
-            false,
-            glib::closure_local!(move |_: Display, width: u32, height: u32| {
-                input.emit(ConsoleMsg::PictureSize(width, height));
-            }),
-        );
-        let input = sender.input_sender().clone();
-        display.connect_closure(
-            "captured",
-            false,
-            glib::closure_local!(move |_: Display, captured: bool| input.emit(ConsoleMsg::Captured(captured))),
-        );
-
-        let bar = fullscreen::install(root, &widgets.toolbars, &widgets.header);
-        commands::release_input(root, display, bar);
-        let input = sender.input_sender().clone();
-        dropped::take(&widgets.toasts, move |path| {
-            input.emit(ConsoleMsg::Ask(Order::InsertCd(path)));
-        });
-
-        // From the header bar Escape leads back to the machine.
-        let keys = gtk::EventControllerKey::new();
-        let weak = display.downgrade();
-        keys.connect_key_pressed(move |_, key, _, _| match weak.upgrade() {
-            Some(display) if key == gdk::Key::Escape && display.grab_focus() => glib::Propagation::Stop,
-            _ => glib::Propagation::Proceed,
-        });
-        widgets.header.add_controller(keys);
-
-        // A menu that closes gives the keyboard back to the machine.
-        for menu in [&widgets.menu_button, &widgets.keys_button] {
-            let weak = display.downgrade();
-            menu.connect_active_notify(move |menu| {
-                let weak = weak.clone();
-                if !menu.is_active() {
-                    // Once the menu itself has given the focus back to its button.
-                    glib::idle_add_local_once(move || {
-                        if let Some(display) = weak.upgrade() {
-                            display.grab_focus();
-                        }
-                    });
-                }
-            });
-        }
+    /// Is the machine's screen shown?
+    pub(super) fn is_live(&self) -> bool {
+        self.phase == Phase::Live
     }
 
     /// Actions follow the machine.
     fn follow(&self) {
-        self.actions.follow(self.phase == Phase::Live, self.summary.is_paused());
+        let cds = self.summary.entry.machine.drives.iter().filter(|drive| drive.kind == DriveKind::Cd);
+        let possible = Possible {
+            live: self.is_live(),
+            paused: self.summary.is_paused(),
+            picture: self.picture,
+            cd: cds.take(1).any(|drive| drive.image.is_some()),
+        };
+        self.actions.follow(possible);
+        self.typist.set_running(!possible.paused);
     }
 
     /// Passes an order on, after a question when something may be lost.
@@ -473,7 +431,7 @@ impl ConsoleWindow {
     }
 }
 
-fn tell(sender: &ComponentSender<ConsoleWindow>, output: ConsoleOutput) {
+pub(super) fn tell(sender: &ComponentSender<ConsoleWindow>, output: ConsoleOutput) {
     // The main window is gone when the app ends: then nobody needs to know.
     drop(sender.output(output));
 }

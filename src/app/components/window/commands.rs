@@ -43,13 +43,13 @@ pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window
     actions::plain(root, "about", say(|| WindowMsg::About));
     actions::plain(root, "shortcuts", say(|| WindowMsg::Shortcuts));
     actions::plain(root, "close", say(|| WindowMsg::Close));
-    actions::plain(root, "quit", || relm4::main_application().quit());
+    actions::plain(root, "quit", say(|| WindowMsg::Quit));
     actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
     actions::plain(root, "show-broken", say(|| WindowMsg::ShowBroken));
 
     let application = relm4::main_application();
     actions::plain(&application, "show-window", say(|| WindowMsg::Present));
-    actions::plain(&application, "quit", || relm4::main_application().quit());
+    actions::plain(&application, "quit", say(|| WindowMsg::Quit));
     let new = sender.clone();
     actions::with_text(&application, "new-from-file", move |path| new.input(WindowMsg::New(Some(path.into()))));
     // By name, for D-Bus.

@@ -5,6 +5,7 @@ mod background;
 mod broken;
 mod commands;
 mod orders;
+mod quitting;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -107,6 +108,8 @@ pub(crate) enum WindowMsg {
     Present,
     /// The person closed the window.
     Close,
+    /// The person ends the app.
+    Quit,
     /// About Dormer.
     About,
     /// The keyboard shortcuts.
@@ -361,11 +364,12 @@ impl Component for Window {
             WindowMsg::Close => {
                 // Consoles stay; the last window to go ends the app.
                 if self.consoles.is_empty() {
-                    relm4::main_application().quit();
+                    self.quit(root);
                 } else {
                     root.set_visible(false);
                 }
             }
+            WindowMsg::Quit => self.quit(root),
             WindowMsg::About => about::present(root),
             WindowMsg::Shortcuts => shortcuts::present(root),
         }

@@ -1,0 +1,127 @@
+//! Closing the window of a running machine: the person is asked what becomes of the machine, until they say what it is each time.
+
+use adw::prelude::*;
+use gtk::gio;
+use relm4::prelude::*;
+
+use super::display::Display;
+use super::messages::{ConsoleMsg, ConsoleOutput};
+use super::remembered::Remembered;
+use super::window::{ConsoleWindow, tell};
+use crate::actions;
+use crate::i18n::{gettext, gettext_f};
+use crate::machines::Order;
+
+/// What becomes of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It keeps running without a window.
+    KeepRunning,
+    /// Its system is asked to end; the window stays until it has.
+    PowerButton,
+    /// It ends at once, and its window with it.
+    PowerOff,
+}
+
+/// What is remembered under this name.
+const KEY: &str = "closing";
+/// Answers that may be given once for all, by the names that are remembered. Nothing may be lost by an answer that was not asked for.
+const ONCE_FOR_ALL: [(&str, Answer); 2] =
+    [("keep-running", Answer::KeepRunning), ("power-button", Answer::PowerButton)];
+
+/// The answer that was given once for all.
+fn remembered() -> Option<Answer> {
+    let name = Remembered::of_all().get(KEY)?;
+    ONCE_FOR_ALL.iter().find(|(known, _)| *known == name).map(|(_, answer)| *answer)
+}
+
+fn remember(answer: Option<Answer>) {
+    let name = ONCE_FOR_ALL.iter().find(|(_, known)| Some(*known) == answer).map(|(name, _)| *name);
+    Remembered::of_all().set(KEY, name);
+}
+
+/// Adds the switch that brings the question back.
+pub(super) fn install(root: &adw::ApplicationWindow) {
+    let action = actions::switch(root, "ask-closing", |action, on| {
+        remember((!on).then_some(Answer::KeepRunning));
+        action.set_state(&on.to_variant());
+    });
+    // Another console may have changed it.
+    let refresh = move || action.set_state(&remembered().is_none().to_variant());
+    refresh();
+    root.connect_is_active_notify(move |_| refresh());
+}
+
+/// Asks about a machine of this name.
+fn ask(root: &adw::ApplicationWindow, name: &str, answered: impl FnOnce(Answer) + 'static) {
+    let dialog = adw::AlertDialog::new(
+        Some(&gettext_f("Close the Window of “{name}”?", &[("name", name)])),
+        Some(&gettext("The machine can keep running without its window, which comes back with Show Console.")),
+    );
+    dialog.add_responses(&[
+        ("cancel", &gettext("_Cancel")),
+        ("power-off", &gettext("Power _Off")),
+        ("power-button", &gettext("Press Power _Button")),
+        ("keep-running", &gettext("_Keep Running")),
+    ]);
+    dialog.set_response_appearance("power-off", adw::ResponseAppearance::Destructive);
+    dialog.set_response_appearance("keep-running", adw::ResponseAppearance::Suggested);
+    dialog.set_default_response(Some("keep-running"));
+    dialog.set_close_response("cancel");
+    let always = gtk::CheckButton::with_mnemonic(&gettext("_Do not ask again"));
+    always.set_halign(gtk::Align::Center);
+    // Power that fails each time without a question is nobody's wish.
+    let weak = dialog.downgrade();
+    always.connect_toggled(move |always| {
+        if let Some(dialog) = weak.upgrade() {
+            dialog.set_response_enabled("power-off", !always.is_active());
+        }
+    });
+    dialog.set_extra_child(Some(&always));
+    dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
+        let answer = match response.as_str() {
+            "keep-running" => Answer::KeepRunning,
+            "power-button" => Answer::PowerButton,
+            "power-off" => Answer::PowerOff,
+            _ => return,
+        };
+        if always.is_active() {
+            remember(Some(answer));
+        }
+        answered(answer);
+    });
+}
+
+impl ConsoleWindow {
+    /// The person closes the window.
+    pub(super) fn close(&self, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
+        let answer = match remembered() {
+            _ if !self.is_live() => Some(Answer::KeepRunning),
+            // It is pressed, and the machine is still there: what now?
+            Some(Answer::PowerButton) if self.closing => None,
+            remembered => remembered,
+        };
+        if let Some(answer) = answer {
+            sender.input(ConsoleMsg::Leave(answer));
+        } else if root.visible_dialog().is_none() {
+            let sender = sender.clone();
+            ask(root, self.summary.name(), move |answer| sender.input(ConsoleMsg::Leave(answer)));
+        }
+    }
+
+    /// Leaves the machine in this way.
+    pub(super) fn leave(&mut self, answer: Answer, display: &Display, sender: &ComponentSender<Self>) {
+        let order = match answer {
+            Answer::KeepRunning => {
+                tell(sender, ConsoleOutput::Picture(display.texture()));
+                display.detach();
+                return tell(sender, ConsoleOutput::Closed);
+            }
+            Answer::PowerButton => Order::PowerButton,
+            Answer::PowerOff => Order::PowerOff,
+        };
+        // The window goes with the machine.
+        self.closing = true;
+        tell(sender, ConsoleOutput::Order(order));
+    }
+}

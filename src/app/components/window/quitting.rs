@@ -1,0 +1,56 @@
+//! Ending the whole app: machines outlive it, which is said once for all of them.
+
+use adw::prelude::*;
+use gtk::gio;
+
+use super::Window;
+use crate::components::console::Remembered;
+use crate::i18n::{gettext, gettext_f};
+use crate::machines::Summary;
+
+/// Under this name is remembered that the person knows.
+const KEY: &str = "quitting";
+const KNOWN: &str = "known";
+
+impl Window {
+    /// Ends the app. Who does not know yet is told first which machines keep running.
+    pub(super) fn quit(&self, root: &adw::ApplicationWindow) {
+        let running: Vec<_> = self.machines.all.iter().filter(|machine| machine.is_live()).collect();
+        let application = relm4::main_application();
+        if running.is_empty() || Remembered::of_all().get(KEY).as_deref() == Some(KNOWN) {
+            return application.quit();
+        }
+        let active = application.active_window().and_downcast::<adw::ApplicationWindow>();
+        let parent = active.unwrap_or_else(|| root.clone());
+        if parent.visible_dialog().is_some_and(|dialog| dialog.is::<adw::AlertDialog>()) {
+            return;
+        }
+        parent.present();
+        let dialog = adw::AlertDialog::new(Some(&gettext("Quit Dormer?")), Some(&sentence(&running)));
+        dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("quit", &gettext("_Quit"))]);
+        dialog.set_default_response(Some("quit"));
+        dialog.set_close_response("cancel");
+        let known = gtk::CheckButton::with_mnemonic(&gettext("_Do not tell again"));
+        known.set_halign(gtk::Align::Center);
+        dialog.set_extra_child(Some(&known));
+        dialog.choose(Some(&parent), None::<&gio::Cancellable>, move |response| {
+            if response == "quit" {
+                if known.is_active() {
+                    Remembered::of_all().set(KEY, Some(KNOWN));
+                }
+                relm4::main_application().quit();
+            }
+        });
+    }
+}
+
+/// What goes on without the app.
+fn sentence(running: &[&Summary]) -> String {
+    match running {
+        [one] => gettext_f("“{name}” keeps running. Open Dormer to see it again.", &[("name", one.name())]),
+        more => gettext_f(
+            "{count} machines keep running. Open Dormer to see them again.",
+            &[("count", &more.len().to_string())],
+        ),
+    }
+}
