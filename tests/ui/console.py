@@ -81,7 +81,7 @@ def full_screen(app):
     app.key("ctrl+alt+g")
     app.wait_focus("toggle button", "Pause")
     app.picture("full-screen-keyboard")
-    app.key("Tab", "Tab")
+    app.key("Tab", "Tab", "Tab")
     app.wait_focus("button", button)
     app.key("Escape")
     app.wait_focus(SCREEN, "Screen of")
