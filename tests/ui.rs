@@ -58,6 +58,11 @@ fn console_on_wayland() {
 }
 
 #[test]
+fn console_at_fractional_scales() {
+    walk("scales", true);
+}
+
+#[test]
 fn an_engine_that_means_no_good() {
     walk("hostile", true);
 }

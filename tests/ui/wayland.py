@@ -75,9 +75,11 @@ class Seat:
 class WaylandApp(App):
     """The app in a compositor. It is the only one, and has the focus by itself."""
 
+    MONITOR = "1280x900"
+
     def __init__(self, out):
         log = open(pathlib.Path(out).parent / f"{pathlib.Path(out).name}-mutter.log", "w", encoding="utf-8")
-        screen = ["mutter", "--headless", "--wayland", "--no-x11", "--sm-disable", "--virtual-monitor", "1280x900"]
+        screen = ["mutter", "--headless", "--wayland", "--no-x11", "--sm-disable", "--virtual-monitor", self.MONITOR]
         self.compositor = subprocess.Popen([*screen, "--wayland-display", DISPLAY], stderr=log)
         socket = pathlib.Path(os.environ["XDG_RUNTIME_DIR"]) / DISPLAY
         until("Wayland display", 30, socket.exists)
