@@ -43,6 +43,8 @@ pub(crate) enum Verb {
         #[arg(value_name = "KEY=VALUE", value_parser = assignment)]
         settings: Vec<(Key, String)>,
     },
+    /// What helpers ask for: this computer, the machine and the ends of its logs, without personal paths
+    Report { name: String },
     /// Give a stopped machine another name
     Rename { name: String, new: String },
     /// Delete a stopped machine and its disks

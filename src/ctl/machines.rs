@@ -76,6 +76,7 @@ fn brief(entry: &Entry) -> Value {
         "state": entry.state().word(),
         "os": machine.os,
         "disposable": entry.disposable,
+        "last-start": entry.last_start().and_then(|time| jiff::Timestamp::try_from(time).ok()).map(|time| time.to_string()),
         "folder": entry.folder,
     })
 }
@@ -214,6 +215,12 @@ pub(crate) fn create(library: &Library, name: &str, choices: &Choices, out: Outp
     out.data(|| brief(&entry), || format!("“{name}” is ready: “dormerctl start” starts it."))
 }
 
+/// `report`.
+pub(crate) fn report(entry: &Entry, out: Output) -> Result<()> {
+    let report = library::report(entry);
+    out.data(|| json!({ "report": report }), || report.clone())
+}
+
 /// `rename`.
 pub(crate) fn rename(library: &Library, name: &str, new: &str) -> Result<()> {
     library.rename(&library.find(name)?, new)?;
@@ -222,9 +229,17 @@ pub(crate) fn rename(library: &Library, name: &str, new: &str) -> Result<()> {
 
 /// `delete`: asks at a terminal.
 pub(crate) fn delete(library: &Library, entry: &Entry, yes: bool) -> Result<()> {
-    let name = &entry.machine.name;
     if !yes {
-        output::confirm(&format!("Delete “{name}” with all its disks?"), &format!("“{name}” stays"))?;
+        let loss = entry.loss();
+        let goes = loss.goes.iter().map(|(path, bytes)| {
+            format!("{} goes ({} on the disk)
+", path.display(), mebibytes(bytes >> 20))
+        });
+        let stays = loss.stays.iter().map(|path| format!("{} stays
+", path.display()));
+        let facts: String = goes.chain(stays).collect();
+        let name = &entry.machine.name;
+        output::confirm(&format!("{facts}Delete “{name}” for good?"), &format!("“{name}” stays"))?;
     }
     library.delete(entry)?;
     Ok(())

@@ -55,6 +55,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Show { name } => machines::show(&find(&name)?, out),
         Verb::Create { name, choices } => machines::create(&library, &name, &choices, out),
         Verb::Set { name, settings } => settings::set(&library, &find(&name)?, &settings, out),
+        Verb::Report { name } => machines::report(&find(&name)?, out),
         Verb::Rename { name, new } => machines::rename(&library, &name, &new),
         Verb::Delete { name, yes } => machines::delete(&library, &find(&name)?, yes),
         Verb::Run { file, choices, start } => power::run(&library, &file, choices, start, out),

@@ -17,7 +17,7 @@ pub(crate) const FILE: &str = "machine.toml";
 /// Most bytes of it.
 const FILE_BYTES: u64 = 1 << 20;
 /// An engine answers at once unless its host is in trouble.
-const ASK: Duration = Duration::from_secs(2);
+pub(crate) const ASK: Duration = Duration::from_secs(2);
 
 /// A machine in the library, as its file said when it was read.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use api::machine::check_name;
 use uuid::Uuid;
 
+use crate::deletion::DISCARDED;
 use crate::entry::{Broken, Entry};
 use crate::error::{Error, Result, Trying};
 use crate::lock::{self, Lock};
@@ -119,30 +120,19 @@ impl Library {
         Ok(renamed)
     }
 
-    /// Deletes a stopped machine with everything in its folder. Images elsewhere stay. Asking first is the caller's job.
-    pub fn delete(&self, entry: &Entry) -> Result<()> {
-        self.inside(entry)?;
-        let lock = entry.lock()?;
-        remove(&entry.folder)?;
-        drop(lock);
-        engine::forget(entry.machine.uuid);
-        Ok(())
-    }
-
-    /// Removes what throw-away machines left behind whose engine is gone.
+    /// Removes what nobody will come back for: throw-away machines whose engine is gone, and folders that a crash left half made
+    /// or half deleted.
     pub fn sweep(&self) {
-        let Ok(folders) = std::fs::read_dir(self.disposables()) else { return };
-        for folder in folders.flatten().map(|folder| folder.path()) {
-            let abandoned = if folder.join(lock::NAME).exists() {
-                matches!(Lock::take(&folder), Ok(Some(_)))
-            } else {
-                folder
-                    .metadata()
-                    .and_then(|data| data.modified())
-                    .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG))
-            };
-            if abandoned && let Err(error) = remove(&folder) {
-                tracing::warn!("a throw-away machine's folder stays: {error}");
+        let children =
+            |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|child| child.path());
+        let hidden = |folder: &PathBuf| {
+            let name = folder.file_name().map(|name| name.to_string_lossy());
+            name.is_some_and(|name| name.starts_with(UNFINISHED) || name.starts_with(DISCARDED))
+        };
+        let unseen = children(&self.machines()).filter(hidden);
+        for folder in children(&self.disposables()).chain(unseen).filter(|folder| is_abandoned(folder)) {
+            if let Err(error) = remove(&folder) {
+                tracing::warn!("what nobody needs any more stays: {error}");
             }
         }
         engine::sweep();
@@ -164,7 +154,7 @@ impl Library {
     }
 
     /// Refuses machines that stand elsewhere.
-    fn inside(&self, entry: &Entry) -> Result<()> {
+    pub(crate) fn inside(&self, entry: &Entry) -> Result<()> {
         let home = if entry.disposable { self.disposables() } else { self.machines() };
         let plain = entry.folder.symlink_metadata().is_ok_and(|data| data.is_dir());
         match entry.folder.parent() == Some(home.as_path()) && entry.folder.file_name().is_some() && plain {
@@ -172,6 +162,15 @@ impl Library {
             false => Err(Error::Outside(entry.folder.clone())),
         }
     }
+}
+
+/// Does nobody hold its lock? A folder that is being made or removed has none for a moment.
+fn is_abandoned(folder: &Path) -> bool {
+    if folder.join(lock::NAME).exists() {
+        return matches!(Lock::take(folder), Ok(Some(_)));
+    }
+    let changed = folder.metadata().and_then(|data| data.modified());
+    changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG))
 }
 
 /// A machine's name as a folder's: characters that other systems' file systems refuse are replaced, and it stays short enough.

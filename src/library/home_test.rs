@@ -39,6 +39,11 @@ fn machines_are_found_renamed_and_deleted() {
     assert_eq!(library.free_name("two").unwrap(), "two 2");
     assert_eq!(library.free_name("..a/b").unwrap(), "a b");
     assert_eq!(two.state(), State::Stopped);
+    assert_eq!(two.last_start(), None);
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(2);
+    two.starts_now();
+    two.starts_now();
+    assert!(two.last_start().unwrap() > before);
 
     assert!(matches!(library.rename(&two, &one.machine.name), Err(Error::NameTaken(_))));
     let three = library.rename(&two, "three").unwrap();

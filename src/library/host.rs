@@ -27,6 +27,34 @@ pub fn free_space(path: &Path) -> std::io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Most characters of a name that a file gives.
+const NAME: usize = 200;
+
+/// Which kernel runs.
+pub fn kernel() -> String {
+    let names = rustix::system::uname();
+    format!(
+        "{} {} {}",
+        names.sysname().to_string_lossy(),
+        names.release().to_string_lossy(),
+        names.machine().to_string_lossy()
+    )
+}
+
+/// Which distribution this is (os-release(5)).
+pub fn system() -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(name.trim_matches(['"', '\'']).chars().take(NAME).collect())
+}
+
+/// Which processor this is.
+pub fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
+    Some(line.trim_start_matches([' ', '\t', ':']).chars().take(NAME).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +65,8 @@ mod tests {
         assert!(host.processors >= 1 && host.memory >= 64, "{host:?}");
         assert!(memory_available().unwrap() <= host.memory);
         assert!(free_space(Path::new("/")).is_ok());
+        assert!(kernel().starts_with("Linux "), "{}", kernel());
+        assert!(processor().is_none_or(|name| !name.is_empty() && !name.starts_with(':')));
         assert!(free_space(Path::new("/no/such")).is_err());
     }
 }

@@ -199,9 +199,16 @@ fn settings_are_set_and_told() {
 fn a_machine_runs() {
     let Some(desk) = Desk::new() else { return };
     desk.good(&format!("create one {OLD}"));
+    assert!(desk.good("list --json").json()[0]["last-start"].is_null());
     let started = desk.good("start one --headless --json").json();
+    let time = desk.good("list --json").json()[0]["last-start"].as_str().unwrap().to_owned();
+    assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
     assert!(Path::new(started["control"].as_str().unwrap()).exists());
     desk.bad("start one", "“one” is running");
+    let report = desk.good("report one").out;
+    assert!(report.starts_with("Dormer: ") && report.contains("State: running"), "{report}");
+    assert!(report.contains("--- machine.toml ---") && report.contains("login: cd0=false"), "{report}");
+    assert_eq!(desk.good("report one --json").json()["report"].as_str().unwrap().lines().next(), report.lines().next());
     desk.bad("delete one", "“one” is running");
     desk.good("pause one");
     desk.good("wait one --state paused --timeout 10");

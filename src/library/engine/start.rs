@@ -64,6 +64,7 @@ pub fn start_locked(entry: &Entry, lock: Lock, options: &Options) -> Result<Runn
     });
     match started {
         Ok(()) => {
+            entry.starts_now();
             let mut running = Running::attach(entry.machine.uuid)?.of(entry);
             running.notes = parts.notes;
             Ok(running)
