@@ -43,6 +43,11 @@ fn library_by_keyboard_and_with_mistakes() {
 }
 
 #[test]
+fn many_machines() {
+    walk("machines", true);
+}
+
+#[test]
 fn console_by_keyboard_and_pointer() {
     walk("console", true);
 }

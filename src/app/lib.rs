@@ -15,6 +15,7 @@ mod components;
 mod config;
 mod i18n;
 mod machines;
+mod preferences;
 mod words;
 
 use std::process::ExitCode;

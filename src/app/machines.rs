@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use api::control::{Command, Event, RunState};
 use api::machine::{DriveKind, ImageFormat};
@@ -14,9 +14,10 @@ use api::ui::MAX_SIDE;
 use console::Console;
 use gtk::{gdk, glib};
 use library::control::Client;
+use library::logs::{Log, Source};
 use library::media::MediumKind;
 use library::media::osinfo::Database;
-use library::{Broken, Entry, Library, NewMachine, Result, State};
+use library::{Broken, Discarded, Entry, Library, Loss, NewMachine, Result, State};
 use uuid::Uuid;
 
 /// What a person asks of a machine.
@@ -38,8 +39,8 @@ pub(crate) enum Order {
     InsertCd(PathBuf),
     /// Take it out.
     EjectCd,
-    /// Delete it with its disks.
-    Delete,
+    /// Give it this name.
+    Rename(String),
 }
 
 /// A machine and what it does.
@@ -49,9 +50,16 @@ pub(crate) struct Summary {
     pub(crate) entry: Entry,
     /// What it does now.
     pub(crate) state: State,
+    /// When it last started.
+    pub(crate) last_start: Option<SystemTime>,
 }
 
 impl Summary {
+    /// What a machine does now. Asks its engine, if it has one.
+    pub(crate) fn of(entry: Entry) -> Self {
+        Self { state: entry.state(), last_start: entry.last_start(), entry }
+    }
+
     /// Its identity.
     pub(crate) fn uuid(&self) -> Uuid {
         self.entry.machine.uuid
@@ -116,7 +124,7 @@ const END: Duration = Duration::from_secs(20);
 /// All machines and what they do.
 pub(crate) fn list() -> Result<Machines> {
     let listing = Library::open()?.list()?;
-    let all = listing.machines.into_iter().map(|entry| Summary { state: entry.state(), entry }).collect();
+    let all = listing.machines.into_iter().map(Summary::of).collect();
     Ok(Machines { all, broken: listing.broken })
 }
 
@@ -147,13 +155,57 @@ pub(crate) fn set(uuid: Uuid, key: Key, value: &str) -> Result<Entry> {
     Library::open()?.change(&find(uuid)?, |machine| machine.set(key, value))
 }
 
+/// What deleting a machine does to its images.
+pub(crate) fn loss(uuid: Uuid) -> Result<Loss> {
+    Ok(find(uuid)?.loss())
+}
+
+/// Takes a machine out of sight, until it is restored or deleted for good.
+pub(crate) fn discard(uuid: Uuid) -> Result<Discarded> {
+    let library = Library::open()?;
+    library.discard(&library.find(&uuid.to_string())?)
+}
+
+/// A log as it is now.
+#[derive(Clone, Debug)]
+pub(crate) struct LogText {
+    /// Whose words it has.
+    pub(crate) source: Source,
+    /// Its end; or why it cannot be read.
+    pub(crate) text: String,
+}
+
+/// The ends of a machine's logs. What a running machine's serial port sent is one of them.
+pub(crate) fn logs(uuid: Uuid) -> Result<Vec<LogText>> {
+    let entry = find(uuid)?;
+    let text = |log: Log| LogText { text: log.tail().unwrap_or_else(|error| error.to_string()), source: log.source };
+    let mut logs: Vec<_> = entry.all_logs().into_iter().map(text).collect();
+    if !logs.iter().any(|log| log.source == Source::Serial)
+        && let Some(text) = entry.serial_tail()
+    {
+        logs.push(LogText { source: Source::Serial, text });
+    }
+    Ok(logs)
+}
+
+/// A report about a machine.
+pub(crate) fn report(uuid: Uuid) -> Result<String> {
+    Ok(library::report(&find(uuid)?))
+}
+
+/// Removes what crashes left behind.
+pub(crate) fn sweep() -> Result<()> {
+    Library::open()?.sweep();
+    Ok(())
+}
+
 /// Does what a person asks. What comes back are sentences that they should know.
 pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
     let entry = find(uuid)?;
     let command = |command| entry.running()?.control()?.execute(&command).map(drop).map_err(library::Error::from);
     match order {
         Order::Start => return Ok(library::engine::start(&entry, &Default::default())?.notes),
-        Order::Delete => Library::open()?.delete(&entry)?,
+        Order::Rename(name) => drop(Library::open()?.rename(&entry, name)?),
         Order::Pause => command(Command::Stop {})?,
         Order::Resume => command(Command::Cont {})?,
         Order::Reset => command(Command::SystemReset {})?,

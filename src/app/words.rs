@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use api::control::RunState;
-use api::machine::{DriveKind, Firmware, Machine};
-use library::State;
+use api::machine::{DriveKind, Firmware, Machine, check_name};
+use gtk::glib;
+use library::{Loss, State};
 
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
@@ -75,14 +76,42 @@ pub(crate) fn network(machine: &Machine) -> String {
     }
 }
 
+/// What is wrong with a name for a machine.
+pub(crate) fn name_problem(name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some(gettext("A machine needs a name."));
+    }
+    check_name(name).err().map(|problem| sentence(&problem.to_string()))
+}
+
 /// “Do you want this?”, for orders that lose something.
 pub(crate) fn question(order: &Order, name: &str) -> String {
     let name = [("name", name)];
     match order {
-        Order::Delete => gettext_f("Delete “{name}”?", &name),
         Order::Reset => gettext_f("Reset “{name}”?", &name),
         _ => gettext_f("Power Off “{name}”?", &name),
     }
+}
+
+/// What deleting a machine does to its images.
+pub(crate) fn deletion(loss: &Loss) -> String {
+    let mut lines = Vec::new();
+    if loss.goes.is_empty() {
+        lines.push(gettext("None of its disks is in its folder. Its configuration is deleted."));
+    } else {
+        lines.push(gettext("These disks are deleted with it:"));
+        lines.extend(loss.goes.iter().map(|(path, bytes)| {
+            let size = glib::format_size_full(*bytes, glib::FormatSizeFlags::IEC_UNITS);
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            gettext_f("• {name}, {size}", &[("name", &quote(&name)), ("size", &size)])
+        }));
+    }
+    if !loss.stays.is_empty() {
+        lines.push(String::new());
+        lines.push(gettext("These images stay where they are:"));
+        lines.extend(loss.stays.iter().map(|path| format!("• {}", quote(&path.display().to_string()))));
+    }
+    lines.join("\n")
 }
 
 /// What is lost when a machine stops without its system's consent.
@@ -95,7 +124,6 @@ pub(crate) fn loss() -> String {
 /// The button under [`question`].
 pub(crate) fn verb(order: &Order) -> String {
     match order {
-        Order::Delete => gettext("_Delete"),
         Order::Reset => gettext("_Reset"),
         _ => gettext("Power _Off"),
     }

@@ -232,11 +232,9 @@ pub(crate) fn delete(library: &Library, entry: &Entry, yes: bool) -> Result<()> 
     if !yes {
         let loss = entry.loss();
         let goes = loss.goes.iter().map(|(path, bytes)| {
-            format!("{} goes ({} on the disk)
-", path.display(), mebibytes(bytes >> 20))
+            format!("{} goes ({} on the disk)\n", path.display(), mebibytes(bytes >> 20))
         });
-        let stays = loss.stays.iter().map(|path| format!("{} stays
-", path.display()));
+        let stays = loss.stays.iter().map(|path| format!("{} stays\n", path.display()));
         let facts: String = goes.chain(stays).collect();
         let name = &entry.machine.name;
         output::confirm(&format!("{facts}Delete “{name}” for good?"), &format!("“{name}” stays"))?;

@@ -40,7 +40,8 @@ def inside(app, arguments, walk):
     """Walks through the app, and leaves nothing running."""
     try:
         walk(app, arguments)
-        app.quit()
+        if app.process.poll() is None:
+            app.quit()
     except BaseException:
         app.picture("failed")
         app.tree("failed")

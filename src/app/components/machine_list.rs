@@ -1,4 +1,4 @@
-//! The sidebar: all machines by name.
+//! The sidebar: all machines in the order that the person chose, or those that they search for.
 
 use adw::prelude::*;
 use relm4::factory::{DynamicIndex, FactoryComponent, FactorySender, FactoryVecDeque};
@@ -7,10 +7,16 @@ use uuid::Uuid;
 
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Summary;
+use crate::preferences::SortBy;
 use crate::words;
 
 /// The list.
 pub(crate) struct MachineList {
+    machines: Vec<Summary>,
+    selected: Option<Uuid>,
+    sort: SortBy,
+    /// What the person searches for.
+    query: String,
     rows: FactoryVecDeque<Row>,
     /// The list is being changed by us: what it then selects is not the person's choice.
     changing: std::rc::Rc<std::cell::Cell<bool>>,
@@ -21,6 +27,14 @@ pub(crate) struct MachineList {
 pub(crate) enum ListMsg {
     /// These are the machines; this one is selected.
     Show(Vec<Summary>, Option<Uuid>),
+    /// In this order.
+    Sort(SortBy),
+    /// The person searches for this.
+    Search(String),
+    /// Let the person search.
+    BeginSearch,
+    /// The person goes to the first that was found.
+    OpenFirst,
     /// The person selected a row.
     Selected(i32),
     /// The person opened a row.
@@ -37,69 +51,138 @@ pub(crate) enum ListOutput {
 }
 
 #[relm4::component(pub(crate))]
-impl SimpleComponent for MachineList {
-    type Init = ();
+impl Component for MachineList {
+    type Init = SortBy;
     type Input = ListMsg;
     type Output = ListOutput;
+    type CommandOutput = ();
 
     view! {
-        gtk::ScrolledWindow {
-            set_hscrollbar_policy: gtk::PolicyType::Never,
-            set_vexpand: true,
-
-            #[local_ref]
-            list -> gtk::ListBox {
-                add_css_class: "navigation-sidebar",
-                set_selection_mode: gtk::SelectionMode::Browse,
-                update_property: &[gtk::accessible::Property::Label(&gettext("Machines"))],
-                connect_row_selected[sender, changing] => move |_, row| {
-                    if let (Some(row), false) = (row, changing.get()) {
-                        sender.input(ListMsg::Selected(row.index()));
+        adw::ToolbarView {
+            #[name = "search_bar"]
+            add_top_bar = &gtk::SearchBar {
+                connect_entry: &entry,
+                // Back to where the person was.
+                connect_search_mode_enabled_notify[list] => move |bar| {
+                    if let (false, Some(row)) = (bar.is_search_mode(), list.selected_row()) {
+                        row.grab_focus();
                     }
                 },
-                connect_row_activated[sender] => move |_, row| sender.input(ListMsg::Activated(row.index())),
+
+                #[wrap(Some)]
+                #[name = "entry"]
+                set_child = &gtk::SearchEntry {
+                    set_placeholder_text: Some(&gettext("Search Machines")),
+                    update_property: &[gtk::accessible::Property::Label(&gettext("Search Machines"))],
+                    set_search_delay: 0,
+                    connect_search_changed[sender] => move |entry| sender.input(ListMsg::Search(entry.text().into())),
+                    connect_activate => ListMsg::OpenFirst,
+                },
+            },
+            #[wrap(Some)]
+            set_content = &gtk::Stack {
+                add_named[Some("list")] = &gtk::ScrolledWindow {
+                    set_hscrollbar_policy: gtk::PolicyType::Never,
+                    set_vexpand: true,
+
+                    #[local_ref]
+                    list -> gtk::ListBox {
+                        add_css_class: "navigation-sidebar",
+                        set_selection_mode: gtk::SelectionMode::Browse,
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Machines"))],
+                        connect_row_selected[sender, changing] => move |_, row| {
+                            if let (Some(row), false) = (row, changing.get()) {
+                                sender.input(ListMsg::Selected(row.index()));
+                            }
+                        },
+                        connect_row_activated[sender] => move |_, row| sender.input(ListMsg::Activated(row.index())),
+                    },
+                },
+                add_named[Some("none")] = &adw::StatusPage {
+                    set_icon_name: Some("system-search-symbolic"),
+                    set_title: &gettext("No Results"),
+                    set_description: Some(&gettext("No machine’s name or system has these words.")),
+                    add_css_class: "compact",
+                },
+                #[watch]
+                set_visible_child_name: if model.rows.is_empty() && !model.query.is_empty() { "none" } else { "list" },
             },
         }
     }
 
-    fn init(_: (), _root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+    fn init(sort: SortBy, _root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let rows = FactoryVecDeque::builder().launch(gtk::ListBox::default()).detach();
         let changing = std::rc::Rc::new(std::cell::Cell::new(false));
-        let model = Self { rows, changing: changing.clone() };
+        let model =
+            Self { machines: Vec::new(), selected: None, sort, query: String::new(), rows, changing: changing.clone() };
         let list = model.rows.widget();
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
 
-    fn update(&mut self, message: ListMsg, sender: ComponentSender<Self>) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: ListMsg,
+        sender: ComponentSender<Self>,
+        _root: &Self::Root,
+    ) {
+        if let ListMsg::BeginSearch = message {
+            widgets.search_bar.set_search_mode(true);
+            widgets.entry.grab_focus();
+        }
+        self.take(message, &sender);
+        self.update_view(widgets, sender);
+    }
+}
+
+impl MachineList {
+    /// The bar to search in, for the button that opens it.
+    pub(crate) fn search_bar(list: &Controller<Self>) -> gtk::SearchBar {
+        list.widgets().search_bar.clone()
+    }
+
+    fn take(&mut self, message: ListMsg, sender: &ComponentSender<Self>) {
         let uuid = |rows: &FactoryVecDeque<Row>, index: i32| {
             usize::try_from(index).ok().and_then(|index| rows.get(index)).map(|row| row.summary.uuid())
         };
         let told = match message {
             ListMsg::Show(machines, selected) => {
-                self.show(machines, selected);
-                Ok(())
+                self.machines = machines;
+                self.selected = selected;
+                None
             }
-            ListMsg::Selected(index) => match uuid(&self.rows, index) {
-                Some(uuid) => sender.output(ListOutput::Selected(uuid)),
-                None => Ok(()),
-            },
-            ListMsg::Activated(index) => match uuid(&self.rows, index) {
-                Some(uuid) => sender.output(ListOutput::Activated(uuid)),
-                None => Ok(()),
-            },
+            ListMsg::Sort(sort) => {
+                self.sort = sort;
+                None
+            }
+            ListMsg::Search(query) => {
+                self.query = query;
+                None
+            }
+            ListMsg::BeginSearch => None,
+            ListMsg::OpenFirst => uuid(&self.rows, 0).map(ListOutput::Activated),
+            ListMsg::Selected(index) => uuid(&self.rows, index).map(ListOutput::Selected),
+            ListMsg::Activated(index) => uuid(&self.rows, index).map(ListOutput::Activated),
         };
-        // The window is closing: nobody listens.
-        drop(told);
+        if let Some(ListOutput::Selected(uuid) | ListOutput::Activated(uuid)) = &told {
+            self.selected = Some(*uuid);
+        }
+        self.arrange();
+        if let Some(told) = told {
+            // The window may be closing: nobody listens.
+            drop(sender.output(told));
+        }
     }
-}
 
-impl MachineList {
-    fn show(&mut self, machines: Vec<Summary>, selected: Option<Uuid>) {
+    /// The rows, as the machines, the order and the search are now.
+    fn arrange(&mut self) {
+        let machines = arranged(&self.machines, self.sort, &self.query);
         self.changing.set(true);
         let same = machines.len() == self.rows.len()
             && machines.iter().zip(self.rows.iter()).all(|(new, row)| new.uuid() == row.summary.uuid());
-        let index = machines.iter().position(|machine| Some(machine.uuid()) == selected);
+        let index = machines.iter().position(|machine| Some(machine.uuid()) == self.selected);
+        let mut focus = false;
         if same {
             // Rows stay, so that the keyboard's focus does too.
             for (index, machine) in machines.into_iter().enumerate() {
@@ -108,6 +191,7 @@ impl MachineList {
                 }
             }
         } else {
+            focus = self.rows.widget().focus_child().is_some();
             let mut rows = self.rows.guard();
             rows.clear();
             for machine in machines {
@@ -119,8 +203,26 @@ impl MachineList {
         if list.selected_row() != row {
             list.select_row(row.as_ref());
         }
+        if let (true, Some(row)) = (focus, row) {
+            row.grab_focus();
+        }
         self.changing.set(false);
     }
+}
+
+/// Those of the machines (which are in the order of their names) that have all the query's words, in this order.
+fn arranged(machines: &[Summary], sort: SortBy, query: &str) -> Vec<Summary> {
+    let query = query.to_lowercase();
+    let found = |summary: &&Summary| {
+        let name = summary.name().to_lowercase();
+        let system = summary.entry.machine.os.as_deref().unwrap_or_default();
+        query.split_whitespace().all(|word| name.contains(word) || system.contains(word))
+    };
+    let mut found: Vec<_> = machines.iter().filter(found).cloned().collect();
+    if sort == SortBy::LastUsed {
+        found.sort_by_key(|summary| std::cmp::Reverse(summary.last_start));
+    }
+    found
 }
 
 /// A machine's row.
@@ -200,5 +302,44 @@ impl FactoryComponent for Row {
 
     fn update(&mut self, summary: Summary, _: FactorySender<Self>) {
         self.summary = summary;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use api::machine::{Firmware, Host, Profile, Wants};
+    use library::{Library, NewMachine, State};
+
+    use super::*;
+
+    #[test]
+    fn machines_are_sorted_and_searched() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::at(folder.path());
+        let host = Host { processors: 2, memory: 4096 };
+        let summary = |(name, os, started): (&str, Option<&str>, Option<u64>)| {
+            let mut new = NewMachine::new(name, Profile::Linux, Firmware::Bios, Wants::default(), host);
+            new.os = os.map(ToOwned::to_owned);
+            let last_start = started.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            Summary { entry: library.create(&new).unwrap(), state: State::Stopped, last_start }
+        };
+        let machines = [
+            ("Alpha", Some("debian13"), None),
+            ("Beta", None, Some(5)),
+            ("Gamma", Some("win11"), Some(9)),
+            ("Ärger", None, None),
+        ]
+        .map(summary);
+        let names = |sort, query: &str| {
+            arranged(&machines, sort, query).iter().map(|machine| machine.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(SortBy::Name, ""), ["Alpha", "Beta", "Gamma", "Ärger"]);
+        assert_eq!(names(SortBy::LastUsed, " "), ["Gamma", "Beta", "Alpha", "Ärger"]);
+        assert_eq!(names(SortBy::Name, "ÄR"), ["Ärger"]);
+        assert_eq!(names(SortBy::Name, "debian al"), ["Alpha"]);
+        assert_eq!(names(SortBy::LastUsed, "a m"), ["Gamma"]);
+        assert!(names(SortBy::Name, "win alpha").is_empty());
     }
 }

@@ -262,9 +262,11 @@ fn menu() -> gio::Menu {
         &menu,
         &[
             (gettext("_Settings"), "win.settings"),
-            (gettext("Show _Log"), "win.show-log"),
-            (gettext("_Delete…"), "win.delete"),
+            (gettext("Re_name…"), "win.rename"),
+            (gettext("Open _Folder"), "win.open-folder"),
+            (gettext("Show _Logs"), "win.show-log"),
         ],
     );
+    section(&menu, &[(gettext("_Delete…"), "win.delete")]);
     menu
 }

@@ -4,6 +4,7 @@ pub(crate) mod about;
 pub(crate) mod ask;
 pub(crate) mod console;
 mod dropped;
+pub(crate) mod logs;
 pub(crate) mod machine_list;
 pub(crate) mod machine_page;
 pub(crate) mod new_machine;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use adw::prelude::*;
-use api::machine::{Firmware, Host, ImageFormat, Profile, Wants, check_name, limits};
+use api::machine::{Firmware, Host, ImageFormat, Profile, Wants, limits};
 use gtk::{gio, glib};
 use library::media::{Medium, MediumKind};
 use library::{Library, NewDisk, NewMachine};
@@ -323,7 +323,7 @@ impl Component for NewMachineDialog {
             }
             NewMachineMsg::Named(name) => {
                 self.named = true;
-                self.name_problem = name_problem(&name);
+                self.name_problem = words::name_problem(&name);
                 self.problem = None;
             }
             NewMachineMsg::Memory(memory) => self.memory = memory,
@@ -400,7 +400,7 @@ impl NewMachineDialog {
         widgets.name.block_signal(&widgets.typed);
         widgets.name.set_text(&self.fill.name);
         widgets.name.unblock_signal(&widgets.typed);
-        self.name_problem = name_problem(&self.fill.name);
+        self.name_problem = words::name_problem(&self.fill.name);
     }
 
     /// Puts defaults into the fields.
@@ -529,13 +529,6 @@ impl NewMachineDialog {
 }
 
 /// Why no machine can have this name.
-fn name_problem(name: &str) -> Option<String> {
-    if name.is_empty() {
-        return Some(gettext("A machine needs a name."));
-    }
-    check_name(name).err().map(|problem| words::sentence(&problem.to_string()))
-}
-
 /// Finds a name for a machine without an image.
 fn find_name(sender: &ComponentSender<NewMachineDialog>) {
     sender.spawn_oneshot_command(|| Found::Name(free_name(&gettext("Machine"))));

@@ -6,8 +6,23 @@ use library::Broken;
 
 use crate::i18n::{gettext, gettext_f};
 
-/// What the banner says.
-pub(super) fn sentence(broken: &[Broken]) -> String {
+/// A banner that tells of them, for each place where machines are listed.
+pub(super) fn banner() -> adw::Banner {
+    let banner = adw::Banner::new("");
+    banner.set_button_label(Some(&gettext("What Is Wrong")));
+    banner.set_action_name(Some("win.show-broken"));
+    banner
+}
+
+/// Banners say it as long as there are any.
+pub(super) fn tell(banners: &[adw::Banner], broken: &[Broken]) {
+    for banner in banners {
+        banner.set_title(&sentence(broken));
+        banner.set_revealed(!broken.is_empty());
+    }
+}
+
+fn sentence(broken: &[Broken]) -> String {
     match broken {
         [] => String::new(),
         [one] => gettext_f("“{name}” cannot be used", &[("name", &name(one))]),

@@ -9,6 +9,7 @@ use super::{Window, WindowMsg};
 use crate::actions;
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};
+use crate::preferences::SortBy;
 
 /// What must be so for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,11 @@ impl Needs {
 }
 
 /// Adds all actions. What comes back are those of the selected machine.
-pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window>) -> Vec<(gio::SimpleAction, Needs)> {
+pub(super) fn add(
+    root: &adw::ApplicationWindow,
+    sender: &ComponentSender<Window>,
+    sort: SortBy,
+) -> Vec<(gio::SimpleAction, Needs)> {
     let say = |message: fn() -> WindowMsg| {
         let sender = sender.clone();
         move || sender.input(message())
@@ -45,6 +50,13 @@ pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window
     actions::plain(root, "close", say(|| WindowMsg::Close));
     actions::plain(root, "quit", say(|| WindowMsg::Quit));
     actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
+    actions::plain(root, "search", say(|| WindowMsg::Search));
+    let sorted = sender.clone();
+    actions::choice(root, "sort", sort.word(), move |word| {
+        if let Some(sort) = SortBy::from_word(word) {
+            sorted.input(WindowMsg::Sort(sort));
+        }
+    });
     actions::plain(root, "show-broken", say(|| WindowMsg::ShowBroken));
 
     let application = relm4::main_application();
@@ -61,8 +73,10 @@ pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window
     });
     for (action, keys) in [
         ("win.new", "<Ctrl>n"),
+        ("win.search", "<Ctrl>f"),
         ("win.open", "<Ctrl>Return"),
         ("win.settings", "<Ctrl>comma"),
+        ("win.rename", "F2"),
         ("win.delete", "<Ctrl>Delete"),
         ("win.shortcuts", "<Ctrl>question"),
         ("win.close", "<Ctrl>w"),
@@ -84,9 +98,24 @@ pub(super) fn add(root: &adw::ApplicationWindow, sender: &ComponentSender<Window
         of_machine("power-button", Needs::Running, || WindowMsg::AskSelected(Order::PowerButton)),
         of_machine("power-off", Needs::Live, || WindowMsg::AskSelected(Order::PowerOff)),
         of_machine("settings", Needs::Machine, || WindowMsg::Settings),
+        of_machine("open-folder", Needs::Machine, || WindowMsg::OpenFolder),
         of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
-        of_machine("delete", Needs::Stopped, || WindowMsg::AskSelected(Order::Delete)),
+        // Of one that runs it says why not.
+        of_machine("rename", Needs::Machine, || WindowMsg::Rename),
+        of_machine("delete", Needs::Stopped, || WindowMsg::Delete),
     ]
+}
+
+/// The main menu where there is a list.
+pub(super) fn list_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    actions::titled_section(
+        &menu,
+        &gettext("Sort By"),
+        &[(gettext("_Name"), "win.sort::name"), (gettext("_Last Used"), "win.sort::last-used")],
+    );
+    menu.append_section(None, &primary_menu());
+    menu
 }
 
 /// The main menu.

@@ -4,8 +4,10 @@ mod advice;
 mod background;
 mod broken;
 mod commands;
+mod deletion;
 mod orders;
 mod quitting;
+mod rename;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -15,14 +17,15 @@ use adw::prelude::*;
 use api::control::RunState;
 use console::Console;
 use gtk::{gdk, gio, glib};
-use library::State;
 use library::kvm::KvmState;
+use library::{Discarded, Loss, State};
 use relm4::prelude::*;
 use uuid::Uuid;
 
 use self::background::{look_again, monitors, watch};
 use self::commands::Needs;
 use super::console::{ConsoleMsg, ConsoleWindow, Ending};
+use super::logs::LogsDialog;
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
@@ -30,6 +33,7 @@ use super::settings::{SettingsDialog, SettingsMsg, SettingsOutput};
 use super::{about, dropped, shortcuts};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Happening, Machines, Order, Summary};
+use crate::preferences::{Preferences, SortBy};
 use crate::words;
 
 /// How often the picture of a running machine is renewed on its page.
@@ -46,9 +50,12 @@ pub(crate) struct Window {
     settings: Option<(Uuid, Controller<SettingsDialog>)>,
     /// Systems' names by their ids.
     names: HashMap<String, String>,
+    logs: Option<Controller<LogsDialog>>,
     consoles: HashMap<Uuid, Controller<ConsoleWindow>>,
     /// Machines whose engine we listen to, and what it said about its end.
     watched: HashMap<Uuid, Option<Ending>>,
+    /// Machines that were deleted a moment ago.
+    discarded: HashMap<Uuid, Discarded>,
     /// Machines that this window is turning off.
     turning_off: HashSet<Uuid>,
     /// Why there is no list.
@@ -57,6 +64,9 @@ pub(crate) struct Window {
     listing: bool,
     stale: bool,
     actions: Vec<(gio::SimpleAction, Needs)>,
+    preferences: Preferences,
+    /// They tell of machines that cannot be used: where there are no others, and above the list.
+    banners: [adw::Banner; 2],
     /// Folders that are watched, as long as these live.
     _monitors: Vec<gio::FileMonitor>,
     /// The main loop calls for pictures.
@@ -88,6 +98,14 @@ pub(crate) enum WindowMsg {
     Connect(Uuid),
     /// The person asks this of the selected machine.
     AskSelected(Order),
+    /// The person wants another name for the selected machine.
+    Rename,
+    /// The person wants to delete the selected machine.
+    Delete,
+    /// The person wants it back.
+    Undelete(Uuid),
+    /// It is too late for that.
+    FinishDeletion(Uuid),
     /// Do this.
     Do(Uuid, Order),
     /// A console is closed; its screen looked like this.
@@ -100,8 +118,12 @@ pub(crate) enum WindowMsg {
     KvmAdvice,
     /// Which machines cannot be used, and why.
     ShowBroken,
-    /// Show the selected machine's log.
+    /// Show this machine's logs, or the selected one's.
     ShowLog(Option<Uuid>),
+    /// They are closed.
+    LogsClosed,
+    /// Show the selected machine's folder.
+    OpenFolder,
     /// Say this of a machine for a moment.
     Say(Uuid, String),
     /// Come to the front.
@@ -114,6 +136,10 @@ pub(crate) enum WindowMsg {
     About,
     /// The keyboard shortcuts.
     Shortcuts,
+    /// The person searches for a machine.
+    Search,
+    /// The person chose an order of machines.
+    Sort(SortBy),
 }
 
 /// What commands find out.
@@ -131,6 +157,14 @@ pub(crate) enum Found {
     Console(Uuid, Result<Box<Console>, String>),
     /// Something happened to a machine.
     Happened(Uuid, Happening),
+    /// What deleting a machine would lose.
+    Loss(Uuid, Result<Loss, String>),
+    /// A machine is out of sight.
+    Discarded(Uuid, Result<Box<Discarded>, String>),
+    /// A deleted machine is back.
+    Restored(Result<Uuid, String>),
+    /// A machine is deleted for good.
+    Deleted(Result<(), String>),
     /// A picture of a screen.
     Picture(Uuid, Option<gdk::Texture>),
 }
@@ -215,14 +249,7 @@ impl Component for Window {
                             set_button_label: Some(&gettext("What to Do")),
                             set_action_name: Some("win.kvm-advice"),
                         },
-                        add_top_bar = &adw::Banner {
-                            #[watch]
-                            set_title: &broken::sentence(&model.machines.broken),
-                            #[watch]
-                            set_revealed: !model.machines.broken.is_empty(),
-                            set_button_label: Some(&gettext("What Is Wrong")),
-                            set_action_name: Some("win.show-broken"),
-                        },
+                        add_top_bar: &model.banners[0],
                         adw::StatusPage {
                             set_icon_name: Some(crate::config::APP_ID),
                             set_title: &gettext("No Machines Yet"),
@@ -257,18 +284,16 @@ impl Component for Window {
                                     pack_end = &gtk::MenuButton {
                                         set_icon_name: "open-menu-symbolic",
                                         set_tooltip_text: Some(&gettext("Main Menu")),
-                                        set_menu_model: Some(&commands::primary_menu()),
+                                        set_menu_model: Some(&commands::list_menu()),
                                         set_primary: true,
                                     },
+                                    #[name = "search"]
+                                    pack_end = &gtk::ToggleButton {
+                                        set_icon_name: "system-search-symbolic",
+                                        set_tooltip_text: Some(&gettext("Search Machines (Ctrl+F)")),
+                                    },
                                 },
-                                add_top_bar = &adw::Banner {
-                                    #[watch]
-                                    set_title: &broken::sentence(&model.machines.broken),
-                                    #[watch]
-                                    set_revealed: !model.machines.broken.is_empty(),
-                                    set_button_label: Some(&gettext("What Is Wrong")),
-                                    set_action_name: Some("win.show-broken"),
-                                },
+                                add_top_bar: &model.banners[1],
                                 #[wrap(Some)]
                                 set_content = model.list.widget(),
                             },
@@ -281,10 +306,12 @@ impl Component for Window {
     }
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let list = MachineList::builder().launch(()).forward(sender.input_sender(), |output| match output {
-            ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
-            ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
-        });
+        let preferences = Preferences::load();
+        let list =
+            MachineList::builder().launch(preferences.sort()).forward(sender.input_sender(), |output| match output {
+                ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
+                ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
+            });
         let page = MachinePage::builder().launch(()).detach();
         let model = Self {
             machines: Machines::default(),
@@ -295,20 +322,32 @@ impl Component for Window {
             dialog: None,
             settings: None,
             names: HashMap::new(),
+            logs: None,
             consoles: HashMap::new(),
             watched: HashMap::new(),
+            discarded: HashMap::new(),
             turning_off: HashSet::new(),
             unreadable: String::new(),
             listing: false,
             stale: false,
-            actions: commands::add(&root, &sender),
+            actions: commands::add(&root, &sender, preferences.sort()),
+            preferences,
+            banners: [broken::banner(), broken::banner()],
             _monitors: monitors(&sender),
             pictures: None,
         };
         let widgets = view_output!();
         let input = sender.input_sender().clone();
+        let search_bar = MachineList::search_bar(&model.list);
+        search_bar.set_key_capture_widget(Some(&widgets.split));
+        search_bar
+            .bind_property("search-mode-enabled", &widgets.search, "active")
+            .bidirectional()
+            .sync_create()
+            .build();
         dropped::take(&widgets.toasts, move |path| input.emit(WindowMsg::New(Some(path))));
         sender.input(WindowMsg::Refresh);
+        sender.spawn_oneshot_command(|| Found::Deleted(machines::sweep().map_err(|error| error.to_string())));
         sender.spawn_oneshot_command(|| Found::Kvm(library::kvm::check()));
         sender.spawn_oneshot_command(|| Found::Names(machines::system_names()));
         ComponentParts { model, widgets }
@@ -348,6 +387,10 @@ impl Component for Window {
             }
             WindowMsg::Connect(uuid) => self.connect_again(uuid, &sender),
             WindowMsg::AskSelected(order) => self.ask(order, &sender, root),
+            WindowMsg::Rename => self.ask_name(&sender, root, widgets),
+            WindowMsg::Delete => self.ask_deletion(&sender),
+            WindowMsg::Undelete(uuid) => self.undelete(uuid, &sender),
+            WindowMsg::FinishDeletion(uuid) => self.finish_deletion(uuid, &sender),
             WindowMsg::Do(uuid, order) => self.carry_out(uuid, order, &sender),
             WindowMsg::ConsoleClosed(uuid) => self.close_console(uuid, root, widgets),
             WindowMsg::Picture(uuid, picture) => self.show_picture(uuid, picture),
@@ -358,7 +401,9 @@ impl Component for Window {
             }
             WindowMsg::KvmAdvice => advice::present(&self.kvm, root),
             WindowMsg::ShowBroken => broken::present(&self.machines.broken, root),
-            WindowMsg::ShowLog(uuid) => self.show_log(uuid, &sender, root),
+            WindowMsg::ShowLog(uuid) => self.show_logs(uuid, &sender, root),
+            WindowMsg::LogsClosed => self.logs = None,
+            WindowMsg::OpenFolder => self.open_folder(&sender, root),
             WindowMsg::Say(uuid, text) => self.say(uuid, &text, widgets),
             WindowMsg::Present => root.present(),
             WindowMsg::Close => {
@@ -372,6 +417,14 @@ impl Component for Window {
             WindowMsg::Quit => self.quit(root),
             WindowMsg::About => about::present(root),
             WindowMsg::Shortcuts => shortcuts::present(root),
+            WindowMsg::Search => {
+                widgets.split.set_show_content(false);
+                tell(&self.list, ListMsg::BeginSearch);
+            }
+            WindowMsg::Sort(sort) => {
+                self.preferences.set_sort(sort);
+                tell(&self.list, ListMsg::Sort(sort));
+            }
         }
         self.update_view(widgets, sender);
     }
@@ -418,9 +471,21 @@ impl Component for Window {
                 }
             }
             Found::Happened(uuid, happening) => self.happened(uuid, happening, &sender),
+            Found::Loss(uuid, loss) => self.confirm_deletion(uuid, loss, &sender, widgets),
+            Found::Discarded(uuid, result) => self.discarded(uuid, result, &sender, widgets),
+            Found::Restored(Ok(uuid)) => {
+                self.selected = Some(uuid);
+                self.refresh(&sender);
+            }
+            Found::Restored(Err(why)) | Found::Deleted(Err(why)) => toast(&widgets.toasts, &words::sentence(&why)),
+            Found::Deleted(Ok(())) => {}
             Found::Picture(uuid, picture) => self.show_picture(uuid, picture),
         }
         self.update_view(widgets, sender);
+    }
+
+    fn shutdown(&mut self, _widgets: &mut Self::Widgets, _output: relm4::Sender<()>) {
+        self.finish_all_deletions();
     }
 }
 
@@ -439,6 +504,7 @@ impl Window {
 
     fn show_machines(&mut self, machines: Machines, sender: &ComponentSender<Self>, widgets: &WindowWidgets) {
         self.machines = machines;
+        broken::tell(&self.banners, &self.machines.broken);
         if self.selected.and_then(|uuid| self.summary(uuid)).is_none() {
             self.selected = self.machines.all.first().map(Summary::uuid);
         }
@@ -540,16 +606,28 @@ impl Window {
         self.settings = Some((uuid, dialog));
     }
 
-    fn show_log(&self, uuid: Option<Uuid>, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
+    /// Shows a machine's logs, over its console if the person asked there.
+    fn show_logs(&mut self, uuid: Option<Uuid>, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
         let Some(summary) = uuid.or(self.selected).and_then(|uuid| self.summary(uuid)) else { return };
-        let (uuid, path) = (summary.uuid(), summary.entry.logs().join("engine.log"));
-        let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(&path)));
+        let (uuid, name) = (summary.uuid(), summary.name().to_owned());
+        let parent = self.consoles.get(&uuid).map(|console| console.widget().clone());
+        let parent = parent.filter(|_| !root.is_active()).unwrap_or_else(|| root.clone());
+        let dialog =
+            LogsDialog::builder().launch((uuid, name)).forward(sender.input_sender(), |()| WindowMsg::LogsClosed);
+        dialog.widget().present(Some(&parent));
+        self.logs = Some(dialog);
+    }
+
+    /// Shows a machine's folder in the file manager.
+    fn open_folder(&self, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
+        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
+        let (uuid, folder) = (summary.uuid(), summary.entry.folder.clone());
+        let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(folder.join("machine.toml"))));
         let sender = sender.clone();
-        launcher.launch(Some(root), None::<&gio::Cancellable>, move |result| {
-            // A person who was asked for a program may choose none.
+        launcher.open_containing_folder(Some(root), None::<&gio::Cancellable>, move |result| {
             if result.is_err_and(|error| !error.matches(gtk::DialogError::Dismissed)) {
-                let text =
-                    gettext_f("No program opens the log: it is {path}", &[("path", &path.display().to_string())]);
+                let path = folder.display().to_string();
+                let text = gettext_f("No program opens the machine’s folder: it is {path}", &[("path", &path)]);
                 sender.input(WindowMsg::Say(uuid, text));
             }
         });

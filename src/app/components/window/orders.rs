@@ -7,7 +7,7 @@ use relm4::prelude::*;
 use uuid::Uuid;
 
 use super::background::{connect, look_again, watch};
-use super::{Found, Window, WindowMsg, WindowWidgets, tell, toast};
+use super::{Found, Window, WindowMsg, WindowWidgets, rename, tell, toast};
 use crate::components::ask;
 use crate::components::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
 use crate::i18n::{gettext, gettext_f};
@@ -77,12 +77,31 @@ impl Window {
         let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
         let (uuid, question) = (summary.uuid(), words::question(&order, summary.name()));
         let body = match order {
-            Order::Delete => gettext("Its disks are deleted with it, for good. Images elsewhere stay."),
             Order::Reset | Order::PowerOff => words::loss(),
             _ => return sender.input(WindowMsg::Do(uuid, order)),
         };
         let (sender, verb) = (sender.clone(), words::verb(&order));
         ask::before(root, (&question, &body, &verb), move || sender.input(WindowMsg::Do(uuid, order)));
+    }
+
+    /// Renames the selected machine, if it can be.
+    pub(super) fn ask_name(
+        &self,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+        widgets: &WindowWidgets,
+    ) {
+        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
+        if summary.is_live() {
+            let text = gettext_f("“{name}” is running: turn it off to rename it", &[("name", summary.name())]);
+            return toast(&widgets.toasts, &text);
+        }
+        let (uuid, sender) = (summary.uuid(), sender.clone());
+        let others = self.machines.all.iter().filter(|machine| machine.uuid() != uuid);
+        let taken = others.map(|machine| machine.name().to_owned()).collect();
+        rename::present(root, summary.name(), taken, move |name| {
+            sender.input(WindowMsg::Do(uuid, Order::Rename(name.to_owned())));
+        });
     }
 
     pub(super) fn carry_out(&mut self, uuid: Uuid, order: Order, sender: &ComponentSender<Self>) {
@@ -134,12 +153,6 @@ impl Window {
             ),
             (Order::InsertCd(_), Ok(_)) => self.say(uuid, &gettext("The CD is in"), widgets),
             (Order::EjectCd, Ok(_)) => self.say(uuid, &gettext("The CD is out"), widgets),
-            (Order::Delete, Ok(_)) => {
-                if let Some(console) = self.consoles.remove(&uuid) {
-                    console.widget().destroy();
-                }
-                toast(&widgets.toasts, &gettext("The machine is deleted"));
-            }
             (_, Ok(_)) => {}
         }
         self.refresh(sender);
@@ -149,7 +162,7 @@ impl Window {
     fn console_for(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) -> Option<&Controller<ConsoleWindow>> {
         if !self.consoles.contains_key(&uuid) {
             let known = self.summary(uuid).cloned();
-            let read = || Some(Summary { entry: machines::find(uuid).ok()?, state: State::Stopped });
+            let read = || Some(Summary { state: State::Stopped, last_start: None, entry: machines::find(uuid).ok()? });
             self.add_console(known.or_else(read)?, sender);
         }
         self.consoles.get(&uuid)

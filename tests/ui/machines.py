@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""Many machines: searched, sorted, renamed, deleted and brought back, looked into.
+
+    tests/ui/machines.py --out target/ui-machines
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import drive
+from desktop import xdotool
+from session import until
+
+NAMES = ["Alpha", "Beta", "Gamma", "Ärger"]
+
+
+def walk(app, arguments):
+    app.find("label", "No Machines Yet")
+    for name in NAMES:
+        dormerctl("create", name, "--firmware", "bios", "--disk", "1G")
+    app.find("list item", "Ärger, Off", 20)
+    search(app)
+    sort(app)
+    rename(app)
+    look_into(app)
+    delete(app)
+
+
+def dormerctl(*words):
+    """What a command prints; it must succeed."""
+    program = pathlib.Path(os.environ["DORMER_APP"]).with_name("dormerctl")
+    done = subprocess.run([program, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"dormerctl {words}: {done.stderr}"
+    return done.stdout
+
+
+def listed(app):
+    """The names in the list, from the top."""
+    from gi.repository import GLib
+
+    try:
+        items = [node.get_name() or "" for node in app.nodes() if node.get_role_name() == "list item" and app.is_shown(node)]
+    except GLib.Error:
+        return None  # the tree changed while it was read
+    return [item.rsplit(", ", 1)[0] for item in items if ", " in item]
+
+
+def wait_listed(app, *names):
+    until(f"list of {names}", 10, lambda: listed(app) == list(names))
+
+
+def search(app):
+    """By Ctrl+F, by typing, and by the button; nothing is found in words of its own."""
+    app.window()
+    wait_listed(app, *NAMES)
+    app.key("ctrl+f")
+    app.wait_focus("entry", "Search Machines")
+    xdotool("type", "be")
+    wait_listed(app, "Beta")
+    app.picture("search")
+    xdotool("type", "x")
+    app.find("label", "No Results")
+    app.picture("search-nothing")
+    app.key("Escape")
+    wait_listed(app, *NAMES)
+    # Typing is searching; Enter goes to the first that is found.
+    app.find("list item", "Alpha, Off")
+    until("focus in the list", 10, lambda: (app.focus() or ("", ""))[0] == "list item")
+    xdotool("type", "gam")
+    wait_listed(app, "Gamma")
+    app.key("Return")
+    app.find("grouping", "Gamma")
+    app.key("Escape")
+    wait_listed(app, *NAMES)
+    app.wait_focus("list item", "Gamma, Off")
+    app.find("grouping", "Gamma")
+
+
+def sort(app):
+    """The one that started last comes first, and that is remembered."""
+    dormerctl("start", "Gamma")
+    dormerctl("power-off", "Gamma")
+    started = {machine["name"]: machine["last-start"] for machine in json.loads(dormerctl("list", "--json"))}
+    assert started["Gamma"] and not started["Alpha"], started
+    app.window()
+    app.press("Main Menu", "toggle button")
+    app.wait_focus("menu item", "")
+    app.picture("sort-menu")
+    app.key("Escape")
+    app.window_action(1, "sort", "[<'last-used'>]")
+    wait_listed(app, "Gamma", "Alpha", "Beta", "Ärger")
+    kept = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences"
+    until("remembered order", 10, lambda: kept.exists() and "sort=last-used" in kept.read_text())
+    app.window_action(1, "sort", "[<'name'>]")
+    wait_listed(app, *NAMES)
+
+
+def select(app, name):
+    """Goes to a machine's page, by searching for it."""
+    app.window()
+    app.key("ctrl+f")
+    app.wait_focus("entry", "Search Machines")
+    xdotool("type", name)
+    wait_listed(app, name)
+    app.key("Return")
+    app.find("grouping", name)
+    app.key("Escape")
+    until("end of the search", 10, lambda: len(listed(app) or []) > 1)
+
+
+def rename(app):
+    """In place, with what is wrong said as it is typed."""
+    select(app, "Beta")
+    app.key("F2")
+    app.find("label", "Rename “Beta”")
+    until("focus in the name", 10, lambda: (app.focus() or ("", ""))[0] in ("text", "entry"))
+    xdotool("type", "Alpha")
+    app.wait_shown("There is a machine “Alpha” already.")
+    app.picture("rename-taken")
+    app.key("ctrl+a")
+    xdotool("type", "a/b")
+    app.wait_shown("cannot be a machine")
+    app.key("ctrl+a")
+    xdotool("type", "Beta two")
+    app.wait_gone("cannot be a machine")
+    app.key("Return")
+    wait_listed(app, "Alpha", "Beta two", "Gamma", "Ärger")
+    # Of one that runs it says why not.
+    dormerctl("start", "Beta two")
+    app.find("list item", "Beta two, Running", 20)
+    app.key("F2")
+    app.wait_shown("turn it off to rename it")
+    app.picture("rename-running")
+    dormerctl("power-off", "Beta two")
+    app.find("list item", "Beta two, Off", 20)
+
+
+def look_into(app):
+    """Its folder, and its logs: read, searched, copied."""
+    select(app, "Beta two")
+    app.press("Machine Menu", "toggle button")
+    app.wait_focus("menu item", "")
+    app.picture("menu")
+    app.key("Escape")
+    app.window_action(1, "open-folder")
+    app.wait_shown("No program opens the machine")
+    folder = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines/Beta two"
+    lines = "".join(f"line {number}\n" for number in range(3000))
+    (folder / "logs/engine.log").write_text(f"{lines}read {os.environ['HOME']}/x\x1b[31m\nthe end\n")
+    (folder / "logs/serial.log").write_bytes(b"login:\xff\x07 root\n")
+    app.window_action(1, "show-log")
+    app.wait_shown("Logs of Beta two")
+    text = app.find("text", "Log")
+    read = lambda: app.atspi.Text.get_text(text, 0, app.atspi.Text.get_character_count(text))
+    until("end of the log", 10, lambda: read().endswith("/x\nthe end\n"))
+    app.picture("log")
+    app.key("ctrl+f")
+    app.wait_focus("entry", "Search in the Log")
+    xdotool("type", "line 2999")
+    app.key("Return")
+    app.picture("log-search")
+    app.key("Escape")
+    app.press("Copy Report")
+    app.wait_shown("The report is on the clipboard", 20)
+    app.picture("log-report")
+    report = dormerctl("report", "Beta two")
+    assert "~/x" in report and "login:\ufffd root" in report and os.environ["HOME"] not in report, report
+    app.key("Escape")
+    app.wait_gone("Logs of Beta two")
+
+
+def hidden():
+    """Folders of machines that are deleted, and not yet for good."""
+    return list((pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines").glob(".deleted-*"))
+
+
+def delete(app):
+    """The question says what is lost; then it can be undone for a while."""
+    select(app, "Gamma")
+    app.window_action(1, "delete")
+    app.find("label", "Delete “Gamma”?")
+    app.wait_shown("disk.qcow2")
+    app.picture("delete")
+    app.press("Delete")
+    wait_listed(app, "Alpha", "Beta two", "Ärger")
+    assert len(hidden()) == 1, hidden()
+    app.picture("delete-undo")
+    app.press("Undo")
+    wait_listed(app, "Alpha", "Beta two", "Gamma", "Ärger")
+    assert not hidden(), hidden()
+    # Not wanted back.
+    app.window_action(1, "delete")
+    app.press("Delete")
+    wait_listed(app, "Alpha", "Beta two", "Ärger")
+    until("end of its folder", 30, lambda: not hidden())
+    # The app's end is the end of the time to undo.
+    select(app, "Ärger")
+    app.window_action(1, "delete")
+    app.press("Delete")
+    wait_listed(app, "Alpha", "Beta two")
+    app.quit()
+    until("end of its folder", 10, lambda: not hidden())
+
+
+if __name__ == "__main__":
+    sys.exit(drive.main(walk, __doc__))
