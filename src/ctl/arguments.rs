@@ -45,6 +45,12 @@ pub(crate) enum Verb {
     },
     /// What helpers ask for: this computer, the machine and the ends of its logs, without personal paths
     Report { name: String },
+    /// Put a machine among the desktop's apps, or take it out
+    Launcher {
+        name: String,
+        #[command(subcommand)]
+        action: LauncherAction,
+    },
     /// Give a stopped machine another name
     Rename { name: String, new: String },
     /// Delete a stopped machine and its disks
@@ -257,6 +263,14 @@ impl From<ProfileWord> for Profile {
             ProfileWord::Legacy => Self::Legacy,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum LauncherAction {
+    /// Make its launcher
+    Create,
+    /// Remove it
+    Remove,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use library::media::{self, MediumKind, osinfo};
 use library::{Entry, Library, NewDisk, NewMachine, engine, firmware, host, kvm};
 use serde_json::{Value, json};
 
-use crate::arguments::Choices;
+use crate::arguments::{Choices, LauncherAction};
 use crate::output::{self, Output, table};
 
 /// `check`: everything that machines need here, and what to do about what is missing.
@@ -213,6 +213,17 @@ pub(crate) fn create(library: &Library, name: &str, choices: &Choices, out: Outp
     let new = plan(name, choices, false)?;
     let entry = library.create(&new)?;
     out.data(|| brief(&entry), || format!("“{name}” is ready: “dormerctl start” starts it."))
+}
+
+/// `launcher`.
+pub(crate) fn launcher(library: &Library, entry: &Entry, action: LauncherAction, out: Output) -> Result<()> {
+    match action {
+        LauncherAction::Create => {
+            let path = library.create_launcher(entry)?;
+            out.data(|| json!({ "launcher": path }), || path.display().to_string())
+        }
+        LauncherAction::Remove => Ok(library.remove_launcher(entry.machine.uuid)?),
+    }
 }
 
 /// `report`.

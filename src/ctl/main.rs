@@ -56,6 +56,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Create { name, choices } => machines::create(&library, &name, &choices, out),
         Verb::Set { name, settings } => settings::set(&library, &find(&name)?, &settings, out),
         Verb::Report { name } => machines::report(&find(&name)?, out),
+        Verb::Launcher { name, action } => machines::launcher(&library, &find(&name)?, action, out),
         Verb::Rename { name, new } => machines::rename(&library, &name, &new),
         Verb::Delete { name, yes } => machines::delete(&library, &find(&name)?, yes),
         Verb::Run { file, choices, start } => power::run(&library, &file, choices, start, out),

@@ -93,12 +93,14 @@ impl Discarded {
         std::fs::rename(&self.hidden, &folder).at("bring back", &folder)?;
         atomic::sync_folder(&self.library.machines())?;
         entry.folder = folder;
+        self.library.rename_launcher(&entry);
         Ok(entry)
     }
 
     /// Deletes it for good.
     pub fn finish(self) -> Result<()> {
         engine::forget(self.entry.machine.uuid);
+        self.library.remove_launcher(self.entry.machine.uuid)?;
         std::fs::remove_dir_all(&self.hidden).at("delete", &self.hidden)
     }
 }
@@ -172,7 +174,7 @@ mod tests {
         let mut one = library.create(&new).unwrap();
         std::fs::write(one.folder.join("disk.qcow2"), vec![1; 1 << 20]).unwrap();
         let loss = one.loss();
-        assert_eq!(loss.stays, [outside.clone()]);
+        assert_eq!(loss.stays, std::slice::from_ref(&outside));
         let [(path, bytes)] = loss.goes.as_slice() else { panic!("{loss:?}") };
         assert_eq!(path, &one.folder.join("disk.qcow2"));
         assert!(*bytes >= 1 << 20, "{bytes}");

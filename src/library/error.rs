@@ -130,6 +130,17 @@ pub enum Error {
     /// A runtime folder that somebody else could write into.
     #[error("{0} belongs to somebody else: set XDG_RUNTIME_DIR to a folder of your own")]
     Runtime(PathBuf),
+    /// A launcher from within Flatpak.
+    #[error("Flatpak keeps Dormer from making launchers: start the machine from Dormer's window")]
+    Sandboxed,
+    /// A `machine.toml` that is not in the library.
+    #[error("{file} is not in this computer's library: to use that machine, move its folder into {machines}", file = .file.display(), machines = .machines.display())]
+    Elsewhere {
+        /// The file.
+        file: PathBuf,
+        /// Where machines are.
+        machines: PathBuf,
+    },
     /// A size that is no size.
     #[error("“{0}” is not a size: write a number with M, G or T behind it, as in 40G")]
     Size(String),

@@ -25,6 +25,8 @@ const YOUNG: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Library {
     home: PathBuf,
+    /// Where the desktop looks for apps.
+    applications: PathBuf,
 }
 
 /// What [`Library::list`] found.
@@ -40,16 +42,24 @@ impl Library {
     /// This person's library. Makes no folder yet.
     pub fn open() -> Result<Self> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        if let Some(home) = variable("DORMER_HOME") {
-            return Ok(Self::at(home));
-        }
         let data = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
-        Ok(Self::at(data.ok_or(Error::NoHome)?.join("dormer")))
+        let home = variable("DORMER_HOME").or_else(|| Some(data.as_ref()?.join("dormer"))).ok_or(Error::NoHome)?;
+        let library = Self::at(home);
+        match data {
+            Some(data) => Ok(Self { applications: data.join("applications"), ..library }),
+            None => Ok(library),
+        }
     }
 
-    /// A library elsewhere.
+    /// A library elsewhere, with launchers of its own that no desktop sees.
     pub fn at(home: impl Into<PathBuf>) -> Self {
-        Self { home: home.into() }
+        let home = home.into();
+        Self { applications: home.join("applications"), home }
+    }
+
+    /// Where launchers are.
+    pub(crate) fn applications(&self) -> &Path {
+        &self.applications
     }
 
     /// Where machines are.
@@ -88,6 +98,20 @@ impl Library {
         }
     }
 
+    /// The machine whose `machine.toml` this is.
+    pub fn find_file(&self, file: &Path) -> Result<Entry> {
+        let real = file.canonicalize().at("read", file)?;
+        let here = |folder: &Path| folder.canonicalize().is_ok_and(|folder| Some(folder.as_path()) == real.parent());
+        let listing = self.list()?;
+        if let Some(entry) = listing.machines.into_iter().find(|entry| here(&entry.folder)) {
+            return Ok(entry);
+        }
+        match listing.broken.into_iter().find(|broken| here(&broken.folder)) {
+            Some(broken) => Err(broken.into()),
+            None => Err(Error::Elsewhere { file: file.to_owned(), machines: self.machines() }),
+        }
+    }
+
     /// A name nobody has yet: `base`, else “base 2” and so on.
     pub fn free_name(&self, base: &str) -> Result<String> {
         let base = crate::create::name_from(base);
@@ -117,6 +141,7 @@ impl Library {
             atomic::sync_folder(&self.machines())?;
             renamed.folder = folder;
         }
+        self.rename_launcher(&renamed);
         Ok(renamed)
     }
 
@@ -131,6 +156,11 @@ impl Library {
         };
         let unseen = children(&self.machines()).filter(hidden);
         for folder in children(&self.disposables()).chain(unseen).filter(|folder| is_abandoned(folder)) {
+            if let Ok(entry) = Entry::load(&folder, false)
+                && let Err(error) = self.remove_launcher(entry.machine.uuid)
+            {
+                tracing::warn!("a deleted machine's launcher stays: {error}");
+            }
             if let Err(error) = remove(&folder) {
                 tracing::warn!("what nobody needs any more stays: {error}");
             }

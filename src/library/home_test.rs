@@ -62,6 +62,20 @@ fn machines_are_found_renamed_and_deleted() {
 }
 
 #[test]
+fn machines_are_found_by_their_files() {
+    let (folder, library) = library();
+    let one = library.create(&new("one")).unwrap();
+    assert_eq!(library.find_file(&one.folder.join(FILE)).unwrap(), one);
+    let copy = folder.path().join(FILE);
+    std::fs::copy(one.folder.join(FILE), &copy).unwrap();
+    let error = library.find_file(&copy).unwrap_err().to_string();
+    assert!(error.contains("is not in this computer's library") && error.ends_with("home/machines"), "{error}");
+    std::fs::write(one.folder.join(FILE), "name = 3").unwrap();
+    assert!(matches!(library.find_file(&one.folder.join(FILE)), Err(Error::Broken { .. })));
+    assert!(matches!(library.find_file(&folder.path().join("none/machine.toml")), Err(Error::Io { .. })));
+}
+
+#[test]
 fn long_names_get_folders() {
     let (_folder, library) = library();
     let name = "ü".repeat(80);

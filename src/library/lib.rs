@@ -27,6 +27,7 @@ mod error;
 mod home;
 mod image;
 mod last_start;
+mod launcher;
 mod lock;
 pub mod logs;
 mod qcow2;

@@ -56,6 +56,7 @@ impl Desk {
             .args(arguments)
             .env("DORMER_HOME", self.folder.path().join("home"))
             .env("XDG_RUNTIME_DIR", self.folder.path().join("run"))
+            .env("XDG_DATA_HOME", self.folder.path().join("data"))
             .env_remove("FLATPAK_ID")
             .env("DORMER_VM", fake_engine())
             .env("DORMER_NAT", fake_engine())
@@ -154,8 +155,14 @@ fn machines_come_and_go() {
     desk.bad("net one forward 1:1", "no setting “net0");
     desk.good("net two link out");
     assert_eq!(desk.good("set two --json").json()["net0.link"], "off");
+    let launcher = desk.good("launcher two create").out;
     desk.good("rename two 2");
+    let text = std::fs::read_to_string(&launcher).unwrap();
+    assert!(text.contains("\nName=2\n") && text.contains("DORMER_HOME="), "{text}");
+    desk.good("launcher 2 remove");
+    desk.good("launcher 2 create");
     desk.good("delete 2");
+    assert!(!Path::new(&launcher).exists());
     let broken = desk.folder.path().join("home/machines/broken");
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("machine.toml"), "name = 3").unwrap();
