@@ -48,6 +48,11 @@ fn many_machines() {
 }
 
 #[test]
+fn from_the_desktops_side() {
+    walk("desktop_side", true);
+}
+
+#[test]
 fn console_by_keyboard_and_pointer() {
     walk("console", true);
 }

@@ -14,8 +14,10 @@ mod actions;
 mod components;
 mod config;
 mod i18n;
+mod launch;
 mod machines;
 mod preferences;
+mod thumbnail;
 mod words;
 
 use std::process::ExitCode;
@@ -50,14 +52,22 @@ pub fn run() -> ExitCode {
         .resource_base_path(config::RESOURCES)
         .flags(gio::ApplicationFlags::HANDLES_OPEN)
         .build();
-    // `dormer FILE` offers a new machine with that image.
+    // `dormer FILE` offers a new machine with that image, or shows the machine of that file.
     application.connect_open(|application, files, _| {
         application.activate();
-        if let Some(path) = files.first().and_then(|file| file.path()) {
-            application.activate_action("new-from-file", Some(&path.display().to_string().to_variant()));
+        if let Some(file) = files.first() {
+            // What is on no path cannot be used: the dialog says so.
+            let path = file.path().map_or_else(|| file.uri().to_string(), |path| path.display().to_string());
+            application.activate_action("open-file", Some(&path.to_variant()));
         }
     });
-    application.connect_activate(|application| application.activate_action("show-window", None));
+    let launched = launch::listen(&application);
+    application.connect_activate(move |application| {
+        // A launcher shows its machine, and no list of others.
+        if !launched.take() {
+            application.activate_action("show-window", None);
+        }
+    });
 
     RelmApp::<WindowMsg>::from_app(application)
         .visible_on_activate(false)

@@ -41,6 +41,8 @@ pub(crate) enum Order {
     EjectCd,
     /// Give it this name.
     Rename(String),
+    /// Put it among the desktop's apps.
+    CreateLauncher,
 }
 
 /// A machine and what it does.
@@ -145,6 +147,16 @@ pub(crate) fn find(uuid: Uuid) -> Result<Entry> {
     Library::open()?.find(&uuid.to_string())
 }
 
+/// The machine of this `machine.toml`.
+pub(crate) fn find_file(file: &Path) -> Result<Uuid> {
+    Ok(Library::open()?.find_file(file)?.machine.uuid)
+}
+
+/// Is this a machine's file, by its name?
+pub(crate) fn is_machine_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "machine.toml")
+}
+
 /// Makes a machine.
 pub(crate) fn create(new: &NewMachine) -> Result<Uuid> {
     Ok(Library::open()?.create(new)?.machine.uuid)
@@ -205,6 +217,7 @@ pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
     let command = |command| entry.running()?.control()?.execute(&command).map(drop).map_err(library::Error::from);
     match order {
         Order::Start => return Ok(library::engine::start(&entry, &Default::default())?.notes),
+        Order::CreateLauncher => drop(Library::open()?.create_launcher(&entry)?),
         Order::Rename(name) => drop(Library::open()?.rename(&entry, name)?),
         Order::Pause => command(Command::Stop {})?,
         Order::Resume => command(Command::Cont {})?,

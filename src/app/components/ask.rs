@@ -1,4 +1,4 @@
-//! Questions before something is lost.
+//! Questions before something is lost, and answers that are no questions.
 
 use adw::prelude::*;
 
@@ -20,4 +20,11 @@ pub(crate) fn before(
             act();
         }
     });
+}
+
+/// Says what cannot be done.
+pub(crate) fn tell(parent: &impl IsA<gtk::Widget>, heading: &str, body: &str) {
+    let dialog = adw::AlertDialog::new(Some(heading), Some(body));
+    dialog.add_response("close", &gettext("_Close"));
+    dialog.present(Some(parent));
 }

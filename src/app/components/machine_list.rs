@@ -1,6 +1,9 @@
 //! The sidebar: all machines in the order that the person chose, or those that they search for.
 
+use std::collections::HashMap;
+
 use adw::prelude::*;
+use gtk::gdk;
 use relm4::factory::{DynamicIndex, FactoryComponent, FactorySender, FactoryVecDeque};
 use relm4::prelude::*;
 use uuid::Uuid;
@@ -17,6 +20,8 @@ pub(crate) struct MachineList {
     sort: SortBy,
     /// What the person searches for.
     query: String,
+    /// What running machines' screens show.
+    pictures: HashMap<Uuid, gdk::Texture>,
     rows: FactoryVecDeque<Row>,
     /// The list is being changed by us: what it then selects is not the person's choice.
     changing: std::rc::Rc<std::cell::Cell<bool>>,
@@ -27,6 +32,8 @@ pub(crate) struct MachineList {
 pub(crate) enum ListMsg {
     /// These are the machines; this one is selected.
     Show(Vec<Summary>, Option<Uuid>),
+    /// Its screen shows this.
+    Picture(Uuid, Option<gdk::Texture>),
     /// In this order.
     Sort(SortBy),
     /// The person searches for this.
@@ -113,8 +120,15 @@ impl Component for MachineList {
     fn init(sort: SortBy, _root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let rows = FactoryVecDeque::builder().launch(gtk::ListBox::default()).detach();
         let changing = std::rc::Rc::new(std::cell::Cell::new(false));
-        let model =
-            Self { machines: Vec::new(), selected: None, sort, query: String::new(), rows, changing: changing.clone() };
+        let model = Self {
+            machines: Vec::new(),
+            selected: None,
+            sort,
+            query: String::new(),
+            pictures: HashMap::new(),
+            rows,
+            changing: changing.clone(),
+        };
         let list = model.rows.widget();
         let widgets = view_output!();
         ComponentParts { model, widgets }
@@ -148,10 +162,13 @@ impl MachineList {
         };
         let told = match message {
             ListMsg::Show(machines, selected) => {
+                let live = |uuid: &Uuid| machines.iter().any(|machine| machine.uuid() == *uuid && machine.is_live());
+                self.pictures.retain(|uuid, _| live(uuid));
                 self.machines = machines;
                 self.selected = selected;
                 None
             }
+            ListMsg::Picture(uuid, picture) => return self.show_picture(uuid, picture),
             ListMsg::Sort(sort) => {
                 self.sort = sort;
                 None
@@ -175,6 +192,17 @@ impl MachineList {
         }
     }
 
+    /// A machine's screen, in its row.
+    fn show_picture(&mut self, uuid: Uuid, picture: Option<gdk::Texture>) {
+        match &picture {
+            Some(picture) => self.pictures.insert(uuid, picture.clone()),
+            None => self.pictures.remove(&uuid),
+        };
+        if let Some(index) = self.rows.iter().position(|row| row.summary.uuid() == uuid) {
+            self.rows.send(index, RowMsg::Picture(picture));
+        }
+    }
+
     /// The rows, as the machines, the order and the search are now.
     fn arrange(&mut self) {
         let machines = arranged(&self.machines, self.sort, &self.query);
@@ -187,7 +215,7 @@ impl MachineList {
             // Rows stay, so that the keyboard's focus does too.
             for (index, machine) in machines.into_iter().enumerate() {
                 if self.rows.get(index).is_some_and(|row| row.summary != machine) {
-                    self.rows.send(index, machine);
+                    self.rows.send(index, RowMsg::Show(machine));
                 }
             }
         } else {
@@ -195,7 +223,8 @@ impl MachineList {
             let mut rows = self.rows.guard();
             rows.clear();
             for machine in machines {
-                rows.push_back(machine);
+                let picture = self.pictures.get(&machine.uuid()).cloned();
+                rows.push_back((machine, picture));
             }
         }
         let list = self.rows.widget();
@@ -228,6 +257,17 @@ fn arranged(machines: &[Summary], sort: SortBy, query: &str) -> Vec<Summary> {
 /// A machine's row.
 struct Row {
     summary: Summary,
+    /// What its screen shows, if it runs.
+    picture: Option<gdk::Texture>,
+}
+
+/// What a row is told.
+#[derive(Debug)]
+enum RowMsg {
+    /// The machine, as it is now.
+    Show(Summary),
+    /// Its screen shows this.
+    Picture(Option<gdk::Texture>),
 }
 
 impl Row {
@@ -246,8 +286,8 @@ impl Row {
 
 #[relm4::factory]
 impl FactoryComponent for Row {
-    type Init = Summary;
-    type Input = Summary;
+    type Init = (Summary, Option<gdk::Texture>);
+    type Input = RowMsg;
     type Output = ();
     type CommandOutput = ();
     type ParentWidget = gtk::ListBox;
@@ -264,15 +304,39 @@ impl FactoryComponent for Row {
                 #[watch]
                 set_class_active: ("running", self.summary.is_live()),
 
-                gtk::Image {
+                gtk::Overlay {
+                    set_hexpand: false,
+                    set_valign: gtk::Align::Center,
+                    set_overflow: gtk::Overflow::Hidden,
+                    add_css_class: "thumbnail",
                     #[watch]
-                    set_icon_name: Some(self.icon()),
-                    set_accessible_role: gtk::AccessibleRole::Presentation,
-                    add_css_class: "state",
+                    set_class_active: ("screen", self.picture.is_some()),
+
+                    // It alone has a size: all rows are alike, whatever a screen's shape.
+                    gtk::Box {
+                        set_size_request: (48, 36),
+                    },
+                    add_overlay = &gtk::Image {
+                        #[watch]
+                        set_icon_name: Some(self.icon()),
+                        #[watch]
+                        set_visible: self.picture.is_none(),
+                        set_accessible_role: gtk::AccessibleRole::Presentation,
+                        add_css_class: "state",
+                    },
+                    add_overlay = &gtk::Picture {
+                        #[watch]
+                        set_paintable: self.picture.as_ref(),
+                        #[watch]
+                        set_visible: self.picture.is_some(),
+                        set_content_fit: gtk::ContentFit::Contain,
+                        set_accessible_role: gtk::AccessibleRole::Presentation,
+                    },
                 },
                 gtk::Box {
                     set_orientation: gtk::Orientation::Vertical,
                     set_hexpand: true,
+                    set_valign: gtk::Align::Center,
                     set_spacing: 2,
 
                     gtk::Label {
@@ -296,12 +360,20 @@ impl FactoryComponent for Row {
         }
     }
 
-    fn init_model(summary: Summary, _: &DynamicIndex, _: FactorySender<Self>) -> Self {
-        Self { summary }
+    fn init_model((summary, picture): Self::Init, _: &DynamicIndex, _: FactorySender<Self>) -> Self {
+        Self { summary, picture }
     }
 
-    fn update(&mut self, summary: Summary, _: FactorySender<Self>) {
-        self.summary = summary;
+    fn update(&mut self, message: RowMsg, _: FactorySender<Self>) {
+        match message {
+            RowMsg::Show(summary) => {
+                if !summary.is_live() {
+                    self.picture = None;
+                }
+                self.summary = summary;
+            }
+            RowMsg::Picture(picture) => self.picture = picture.filter(|_| self.summary.is_live()),
+        }
     }
 }
 

@@ -263,6 +263,7 @@ fn menu() -> gio::Menu {
         &[
             (gettext("_Settings"), "win.settings"),
             (gettext("Re_name…"), "win.rename"),
+            (gettext("_Create Launcher"), "win.create-launcher"),
             (gettext("Open _Folder"), "win.open-folder"),
             (gettext("Show _Logs"), "win.show-log"),
         ],

@@ -64,6 +64,14 @@ pub(super) fn add(
     actions::plain(&application, "quit", say(|| WindowMsg::Quit));
     let new = sender.clone();
     actions::with_text(&application, "new-from-file", move |path| new.input(WindowMsg::New(Some(path.into()))));
+    let file = sender.clone();
+    actions::with_text(&application, "open-file", move |path| file.input(WindowMsg::OpenFile(path.into())));
+    let show = sender.clone();
+    actions::with_text(&application, "show-machine", move |uuid| {
+        if let Ok(uuid) = Uuid::parse_str(uuid) {
+            show.input(WindowMsg::ShowMachine(uuid));
+        }
+    });
     // By name, for D-Bus.
     let open = sender.clone();
     actions::with_text(&application, "open", move |uuid| {
@@ -98,6 +106,7 @@ pub(super) fn add(
         of_machine("power-button", Needs::Running, || WindowMsg::AskSelected(Order::PowerButton)),
         of_machine("power-off", Needs::Live, || WindowMsg::AskSelected(Order::PowerOff)),
         of_machine("settings", Needs::Machine, || WindowMsg::Settings),
+        of_machine("create-launcher", Needs::Machine, || WindowMsg::AskSelected(Order::CreateLauncher)),
         of_machine("open-folder", Needs::Machine, || WindowMsg::OpenFolder),
         of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
         // Of one that runs it says why not.

@@ -5,13 +5,14 @@ mod background;
 mod broken;
 mod commands;
 mod deletion;
+mod notices;
 mod orders;
 mod quitting;
+mod pictures;
 mod rename;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use adw::prelude::*;
 use api::control::RunState;
@@ -30,14 +31,11 @@ use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
 use super::settings::{SettingsDialog, SettingsMsg, SettingsOutput};
-use super::{about, dropped, shortcuts};
+use super::{about, ask, dropped, shortcuts};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::preferences::{Preferences, SortBy};
 use crate::words;
-
-/// How often the picture of a running machine is renewed on its page.
-const PICTURES: Duration = Duration::from_secs(3);
 
 /// The main window.
 pub(crate) struct Window {
@@ -71,6 +69,14 @@ pub(crate) struct Window {
     _monitors: Vec<gio::FileMonitor>,
     /// The main loop calls for pictures.
     pictures: Option<glib::SourceId>,
+    /// Machines whose pictures are being taken; those in the list that have one; and whose turn it is.
+    picturing: HashSet<Uuid>,
+    pictured: HashSet<Uuid>,
+    turn: usize,
+    /// Machines whose disks failed, as the person was told.
+    noticed: HashSet<Uuid>,
+    /// A machine to show once the library has been looked at.
+    wanted: Option<Uuid>,
 }
 
 /// What the window is told.
@@ -112,8 +118,12 @@ pub(crate) enum WindowMsg {
     ConsoleClosed(Uuid),
     /// A screen as it was last.
     Picture(Uuid, Option<gdk::Texture>),
-    /// Make a picture of the selected machine's screen.
-    TakePicture,
+    /// Make pictures of machines' screens.
+    TakePictures,
+    /// The person opened this file.
+    OpenFile(PathBuf),
+    /// Show this machine, without starting it.
+    ShowMachine(Uuid),
     /// What to do about KVM.
     KvmAdvice,
     /// Which machines cannot be used, and why.
@@ -165,8 +175,10 @@ pub(crate) enum Found {
     Restored(Result<Uuid, String>),
     /// A machine is deleted for good.
     Deleted(Result<(), String>),
-    /// A picture of a screen.
-    Picture(Uuid, Option<gdk::Texture>),
+    /// The machine of a file that the person opened.
+    File(Result<Uuid, String>),
+    /// A picture of a screen, and a small one.
+    Picture(Uuid, Option<gdk::Texture>, Option<gdk::Texture>),
 }
 
 #[relm4::component(pub(crate))]
@@ -335,6 +347,11 @@ impl Component for Window {
             banners: [broken::banner(), broken::banner()],
             _monitors: monitors(&sender),
             pictures: None,
+            picturing: HashSet::new(),
+            pictured: HashSet::new(),
+            turn: 0,
+            noticed: HashSet::new(),
+            wanted: None,
         };
         let widgets = view_output!();
         let input = sender.input_sender().clone();
@@ -345,7 +362,7 @@ impl Component for Window {
             .bidirectional()
             .sync_create()
             .build();
-        dropped::take(&widgets.toasts, move |path| input.emit(WindowMsg::New(Some(path))));
+        dropped::take(&widgets.toasts, move |path| input.emit(WindowMsg::OpenFile(path)));
         sender.input(WindowMsg::Refresh);
         sender.spawn_oneshot_command(|| Found::Deleted(machines::sweep().map_err(|error| error.to_string())));
         sender.spawn_oneshot_command(|| Found::Kvm(library::kvm::check()));
@@ -394,11 +411,14 @@ impl Component for Window {
             WindowMsg::Do(uuid, order) => self.carry_out(uuid, order, &sender),
             WindowMsg::ConsoleClosed(uuid) => self.close_console(uuid, root, widgets),
             WindowMsg::Picture(uuid, picture) => self.show_picture(uuid, picture),
-            WindowMsg::TakePicture => {
-                if let Some(uuid) = self.selected.filter(|_| root.is_visible() && !root.is_suspended()) {
-                    sender.spawn_oneshot_command(move || Found::Picture(uuid, machines::picture(uuid)));
-                }
+            WindowMsg::TakePictures => self.take_pictures(&sender, root),
+            WindowMsg::OpenFile(path) if machines::is_machine_file(&path) => {
+                sender.spawn_oneshot_command(move || {
+                    Found::File(machines::find_file(&path).map_err(|error| error.to_string()))
+                });
             }
+            WindowMsg::OpenFile(path) => self.open_dialog(Some(path), &sender, root),
+            WindowMsg::ShowMachine(uuid) => self.show_machine(uuid, &sender, widgets),
             WindowMsg::KvmAdvice => advice::present(&self.kvm, root),
             WindowMsg::ShowBroken => broken::present(&self.machines.broken, root),
             WindowMsg::ShowLog(uuid) => self.show_logs(uuid, &sender, root),
@@ -434,7 +454,7 @@ impl Component for Window {
         widgets: &mut Self::Widgets,
         found: Found,
         sender: ComponentSender<Self>,
-        _root: &Self::Root,
+        root: &Self::Root,
     ) {
         match found {
             Found::Machines(machines) => {
@@ -479,7 +499,9 @@ impl Component for Window {
             }
             Found::Restored(Err(why)) | Found::Deleted(Err(why)) => toast(&widgets.toasts, &words::sentence(&why)),
             Found::Deleted(Ok(())) => {}
-            Found::Picture(uuid, picture) => self.show_picture(uuid, picture),
+            Found::File(Ok(uuid)) => sender.input(WindowMsg::ShowMachine(uuid)),
+            Found::File(Err(why)) => ask::tell(root, &gettext("The Machine Cannot Be Opened"), &words::sentence(&why)),
+            Found::Picture(uuid, picture, small) => self.pictured(uuid, picture, small),
         }
         self.update_view(widgets, sender);
     }
@@ -537,6 +559,15 @@ impl Window {
             focus.child_focus(gtk::DirectionType::TabForward);
         }
         self.show_selected(sender);
+        self.time_pictures(sender);
+        if let Some(uuid) = self.wanted.take() {
+            if self.summary(uuid).is_some() {
+                sender.input(WindowMsg::Open(Some(uuid)));
+            } else {
+                sender.input(WindowMsg::Present);
+                toast(&widgets.toasts, &gettext("That machine is not on this computer any more"));
+            }
+        }
     }
 
     fn show_selected(&mut self, sender: &ComponentSender<Self>) {
@@ -544,34 +575,11 @@ impl Window {
         for (action, needs) in &self.actions {
             action.set_enabled(summary.as_ref().is_some_and(|summary| needs.met(summary)));
         }
-        let live = summary.as_ref().is_some_and(Summary::is_live);
-        match (live, self.pictures.is_some()) {
-            (true, false) => {
-                let input = sender.input_sender().clone();
-                self.pictures = Some(glib::timeout_add_local(PICTURES, move || {
-                    input.emit(WindowMsg::TakePicture);
-                    glib::ControlFlow::Continue
-                }));
-            }
-            (false, true) => {
-                if let Some(source) = self.pictures.take() {
-                    source.remove();
-                }
-            }
-            _ => {}
-        }
-        if live {
-            sender.input(WindowMsg::TakePicture);
+        if summary.as_ref().is_some_and(Summary::is_live) {
+            sender.input(WindowMsg::TakePictures);
         }
         if let Some(summary) = summary {
             tell(&self.page, PageMsg::Show(summary));
-        }
-    }
-
-    fn show_picture(&self, uuid: Uuid, picture: Option<gdk::Texture>) {
-        let live = self.summary(uuid).is_some_and(Summary::is_live);
-        if self.selected == Some(uuid) && live {
-            tell(&self.page, PageMsg::Picture(picture));
         }
     }
 

@@ -17,7 +17,11 @@ use crate::words;
 impl Window {
     /// Shows a running machine's console, or starts the machine.
     pub(super) fn open(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) {
-        let Some(summary) = self.summary(uuid).cloned() else { return };
+        let Some(summary) = self.summary(uuid).cloned() else {
+            // The app has just started, or the machine has just been made.
+            self.wanted = Some(uuid);
+            return self.refresh(sender);
+        };
         if !summary.is_live() {
             sender.input(WindowMsg::Do(uuid, Order::Start));
         } else if let Some(console) = self.consoles.get(&uuid) {
@@ -152,6 +156,9 @@ impl Window {
                 widgets,
             ),
             (Order::InsertCd(_), Ok(_)) => self.say(uuid, &gettext("The CD is in"), widgets),
+            (Order::CreateLauncher, Ok(_)) => {
+                self.say(uuid, &gettext("The machine is among your apps now"), widgets);
+            }
             (Order::EjectCd, Ok(_)) => self.say(uuid, &gettext("The CD is out"), widgets),
             (_, Ok(_)) => {}
         }
@@ -171,7 +178,9 @@ impl Window {
     pub(super) fn happened(&mut self, uuid: Uuid, happening: Happening, sender: &ComponentSender<Self>) {
         let console = self.consoles.get(&uuid);
         match happening {
-            Happening::Changed => {}
+            Happening::Changed => {
+                self.noticed.remove(&uuid);
+            }
             Happening::ShutDown { guest } => {
                 let ending = if guest { Ending::GuestOff } else { Ending::TurnedOff };
                 self.watched.insert(uuid, Some(ending));
@@ -179,6 +188,7 @@ impl Window {
             Happening::DiskFailed(why) => {
                 let text = gettext_f("A disk failed: {why}", &[("why", &words::quote(&why))]);
                 console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
+                self.notify_disk(uuid, &why);
             }
             Happening::NetworkDown => {
                 let text = gettext("The machine’s network is gone; it comes back at its next start");
@@ -188,7 +198,14 @@ impl Window {
                 let wanted = self.turning_off.remove(&uuid);
                 let said = self.watched.remove(&uuid).flatten();
                 let ending = said.unwrap_or(if wanted { Ending::TurnedOff } else { Ending::Died });
-                console.inspect(|console| tell(console, ConsoleMsg::End(ending)));
+                if ending == Ending::Died {
+                    self.notify_death(uuid);
+                }
+                self.noticed.remove(&uuid);
+                self.pictured.remove(&uuid);
+                if let Some(console) = self.consoles.get(&uuid) {
+                    tell(console, ConsoleMsg::End(ending));
+                }
                 look_again(sender);
             }
         }
