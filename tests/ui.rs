@@ -73,6 +73,11 @@ fn console_at_fractional_scales() {
 }
 
 #[test]
+fn every_setting() {
+    walk("settings", true);
+}
+
+#[test]
 fn an_engine_that_means_no_good() {
     walk("hostile", true);
 }

@@ -8,14 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use api::control::{Command, Event, RunState};
-use api::machine::{DriveKind, ImageFormat};
 use api::settings::Key;
 use api::ui::MAX_SIDE;
 use console::Console;
 use gtk::{gdk, glib};
 use library::control::Client;
 use library::logs::{Log, Source};
-use library::media::MediumKind;
 use library::media::osinfo::Database;
 use library::{Broken, Discarded, Entry, Library, Loss, NewMachine, Result, State};
 use uuid::Uuid;
@@ -213,7 +211,7 @@ pub(crate) fn sweep() -> Result<()> {
 
 /// Does what a person asks. What comes back are sentences that they should know.
 pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
-    let entry = find(uuid)?;
+    let mut entry = find(uuid)?;
     let command = |command| entry.running()?.control()?.execute(&command).map(drop).map_err(library::Error::from);
     match order {
         Order::Start => return Ok(library::engine::start(&entry, &Default::default())?.notes),
@@ -224,8 +222,8 @@ pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
         Order::Reset => command(Command::SystemReset {})?,
         Order::PowerButton => command(Command::SystemPowerdown {})?,
         Order::PowerOff => power_off(&entry)?,
-        Order::InsertCd(path) => insert_cd(entry, path)?,
-        Order::EjectCd => eject_cd(entry)?,
+        Order::InsertCd(path) => library::engine::insert(&mut entry, CD, &library::media::inspect(path)?)?,
+        Order::EjectCd => library::engine::eject(&mut entry, CD)?,
     }
     Ok(Vec::new())
 }
@@ -245,41 +243,8 @@ fn power_off(entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Changes the first CD drive, in the running machine and for its next start.
-fn insert_cd(mut entry: Entry, path: &Path) -> Result<()> {
-    let medium = library::media::inspect(path)?;
-    if medium.kind != MediumKind::Cd {
-        return Err(library::Error::NotACd(medium.path));
-    }
-    if !entry.is_stopped() {
-        let open = |path: &Path| {
-            File::open(path).map_err(|source| library::Error::Io { what: format!("open {}", path.display()), source })
-        };
-        let file = open(&medium.path)?;
-        let insert = Command::Insert { drive: CD.into(), format: ImageFormat::Raw };
-        entry.running()?.control()?.execute_with(&insert, &[file.as_fd()])?;
-    }
-    remember_cd(&mut entry, Some(medium.path))
-}
-
-fn eject_cd(mut entry: Entry) -> Result<()> {
-    if !entry.is_stopped() {
-        entry.running()?.control()?.execute(&Command::Eject { id: CD.into() })?;
-    }
-    remember_cd(&mut entry, None)
-}
-
 /// The first CD drive, as control commands name it.
 const CD: &str = "cd0";
-
-fn remember_cd(entry: &mut Entry, image: Option<PathBuf>) -> Result<()> {
-    if let Some(drive) = entry.machine.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cd) {
-        drive.image = image;
-        drive.installer = false;
-        entry.save()?;
-    }
-    Ok(())
-}
 
 /// Connects to a running machine's screen.
 pub(crate) fn open_console(uuid: Uuid) -> Result<Console> {

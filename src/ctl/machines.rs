@@ -242,9 +242,10 @@ pub(crate) fn rename(library: &Library, name: &str, new: &str) -> Result<()> {
 pub(crate) fn delete(library: &Library, entry: &Entry, yes: bool) -> Result<()> {
     if !yes {
         let loss = entry.loss();
-        let goes = loss.goes.iter().map(|(path, bytes)| {
-            format!("{} goes ({} on the disk)\n", path.display(), mebibytes(bytes >> 20))
-        });
+        let goes = loss
+            .goes
+            .iter()
+            .map(|(path, bytes)| format!("{} goes ({} on the disk)\n", path.display(), mebibytes(bytes >> 20)));
         let stays = loss.stays.iter().map(|path| format!("{} stays\n", path.display()));
         let facts: String = goes.chain(stays).collect();
         let name = &entry.machine.name;

@@ -48,6 +48,8 @@ struct Engine {
     name: String,
     control: UnixListener,
     ui: OwnedFd,
+    /// Networks go on as long as these are open.
+    _cables: Vec<OwnedFd>,
     clients: Vec<Client>,
     consoles: Vec<Watcher>,
     paused: bool,
@@ -101,6 +103,7 @@ impl Engine {
         control.set_nonblocking(true).expect("a listening socket");
         let ui = take(start.ui);
         rustix::io::ioctl_fionbio(&ui, true).expect("a listening socket");
+        let cables = start.machine.networks.iter().filter_map(|network| network.stream).map(&mut take).collect();
         // As long as standard input is open, nobody else answers there.
         let answer = serde_json::to_vec(&Started::Running).expect("plain data");
         rustix::net::send(&socket, &answer, SendFlags::NOSIGNAL).expect("a starter");
@@ -108,6 +111,7 @@ impl Engine {
             name: start.machine.name,
             control,
             ui,
+            _cables: cables,
             clients: Vec::new(),
             consoles: Vec::new(),
             paused: start.paused,

@@ -142,6 +142,7 @@ fn numbered(name: &str, index: usize, count: usize) -> String {
 fn network(card: &Network) -> String {
     let ports: Vec<_> = card.forwards.iter().map(|forward| forward.host.to_string()).collect();
     match ports.as_slice() {
+        _ if !card.link => gettext("The cable is out"),
         [] => gettext("Shared with this computer"),
         [port] => gettext_f("Shared with this computer, whose port {port} leads into it", &[("port", port)]),
         ports => {
@@ -172,8 +173,9 @@ mod tests {
         assert_eq!(locks(Leds { num: true, caps: true, scroll: false }), "Caps Lock, Num Lock");
         assert_eq!(locks(Leds::default()), "No lock is on");
         let forward = |host| Forward { protocol: Protocol::Tcp, host, guest: 22 };
-        let card = |forwards| Network { model: Default::default(), mac: MacAddress([0; 6]), forwards };
+        let card = |forwards| Network { model: Default::default(), mac: MacAddress([0; 6]), link: true, forwards };
         assert!(network(&card(vec![forward(2222), forward(8080)])).contains("ports 2222, 8080 lead"));
         assert_eq!(network(&card(vec![])), "Shared with this computer");
+        assert_eq!(network(&Network { link: false, ..card(vec![forward(2222)]) }), "The cable is out");
     }
 }

@@ -7,8 +7,8 @@ mod commands;
 mod deletion;
 mod notices;
 mod orders;
-mod quitting;
 mod pictures;
+mod quitting;
 mod rename;
 
 use std::collections::{HashMap, HashSet};
