@@ -31,9 +31,9 @@ def wait_set(key, value, name=NAME):
 
 def walk(app, arguments):
     app.create(arguments.iso, NAME)
-    app.window_action(2, "power-off")
-    app.find("button", "Power Off").do_action(0)
-    app.find("label", "Off")
+    app.enter(NAME)
+    app.key("F4")
+    app.find("label", "The Machine Is Off")
     app.close()
     app.window()
     app.window_action(1, "settings")
