@@ -5,6 +5,7 @@ mod background;
 mod broken;
 mod commands;
 mod deletion;
+mod dialogs;
 mod notices;
 mod orders;
 mod pictures;
@@ -29,10 +30,10 @@ use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::logs::LogsDialog;
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
-use super::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
-use super::settings::{SettingsDialog, SettingsMsg, SettingsOutput};
+use super::new_machine::NewMachineDialog;
+use super::settings::{SettingsDialog, SettingsMsg};
 use super::{about, ask, dropped, shortcuts};
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::gettext;
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::preferences::{Preferences, SortBy};
 use crate::words;
@@ -581,64 +582,6 @@ impl Window {
         if let Some(summary) = summary {
             tell(&self.page, PageMsg::Show(summary));
         }
-    }
-
-    fn open_dialog(&mut self, image: Option<PathBuf>, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
-        root.present();
-        let dialog = self.dialog.get_or_insert_with(|| {
-            let dialog = NewMachineDialog::builder().launch(()).forward(sender.input_sender(), |output| match output {
-                NewMachineOutput::Created(uuid) => WindowMsg::Created(uuid),
-                NewMachineOutput::Closed => WindowMsg::DialogClosed,
-            });
-            dialog.widget().present(Some(root));
-            dialog
-        });
-        if let Some(image) = image {
-            tell(dialog, NewMachineMsg::Use(image));
-        }
-    }
-
-    fn open_settings(&mut self, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
-        // The action can come from elsewhere while the dialog is open.
-        if self.settings.is_some() {
-            return root.present();
-        }
-        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)).cloned() else { return };
-        let uuid = summary.uuid();
-        let dialog = SettingsDialog::builder().launch((summary, self.names.clone()));
-        let dialog = dialog.forward(sender.input_sender(), |output| match output {
-            SettingsOutput::Changed => WindowMsg::Refresh,
-            SettingsOutput::Closed => WindowMsg::SettingsClosed,
-        });
-        dialog.widget().present(Some(root));
-        self.settings = Some((uuid, dialog));
-    }
-
-    /// Shows a machine's logs, over its console if the person asked there.
-    fn show_logs(&mut self, uuid: Option<Uuid>, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
-        let Some(summary) = uuid.or(self.selected).and_then(|uuid| self.summary(uuid)) else { return };
-        let (uuid, name) = (summary.uuid(), summary.name().to_owned());
-        let parent = self.consoles.get(&uuid).map(|console| console.widget().clone());
-        let parent = parent.filter(|_| !root.is_active()).unwrap_or_else(|| root.clone());
-        let dialog =
-            LogsDialog::builder().launch((uuid, name)).forward(sender.input_sender(), |()| WindowMsg::LogsClosed);
-        dialog.widget().present(Some(&parent));
-        self.logs = Some(dialog);
-    }
-
-    /// Shows a machine's folder in the file manager.
-    fn open_folder(&self, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
-        let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
-        let (uuid, folder) = (summary.uuid(), summary.entry.folder.clone());
-        let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(folder.join("machine.toml"))));
-        let sender = sender.clone();
-        launcher.open_containing_folder(Some(root), None::<&gio::Cancellable>, move |result| {
-            if result.is_err_and(|error| !error.matches(gtk::DialogError::Dismissed)) {
-                let path = folder.display().to_string();
-                let text = gettext_f("No program opens the machine’s folder: it is {path}", &[("path", &path)]);
-                sender.input(WindowMsg::Say(uuid, text));
-            }
-        });
     }
 
     /// Says something where the person is: here, or in the machine's console.
