@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use api::control::{Command, Event, RunState};
+use api::machine::{DriveKind, ImageFormat};
 use api::settings::Key;
 use api::ui::MAX_SIDE;
 use console::Console;
 use gtk::{gdk, glib};
 use library::control::Client;
 use library::logs::{Log, Source};
+use library::media::MediumKind;
 use library::media::osinfo::Database;
-use library::{Broken, Discarded, Entry, Library, Loss, NewMachine, Result, State};
+use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Result, State};
 use uuid::Uuid;
 
 /// What a person asks of a machine.
@@ -160,9 +162,58 @@ pub(crate) fn create(new: &NewMachine) -> Result<Uuid> {
     Ok(Library::open()?.create(new)?.machine.uuid)
 }
 
-/// Changes a setting.
-pub(crate) fn set(uuid: Uuid, key: Key, value: &str) -> Result<Entry> {
-    Library::open()?.change(&find(uuid)?, |machine| machine.set(key, value))
+/// What a person changes of a machine's hardware.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A setting, to this value.
+    Set(Key, String),
+    /// An empty disk more, of so many bytes.
+    AddDisk(u64),
+    /// A disk more, with what this image has.
+    UseDisk(PathBuf),
+    /// An empty CD drive more.
+    AddCd,
+    /// Without this drive.
+    RemoveDrive(String),
+    /// This disk larger, in bytes.
+    Grow(String, u64),
+    /// A network card more.
+    AddCard,
+    /// Without this network card.
+    RemoveCard(String),
+}
+
+/// Changes a machine.
+pub(crate) fn change(uuid: Uuid, change: &Change) -> Result<Entry> {
+    let (library, entry) = (Library::open()?, find(uuid)?);
+    let first = entry.machine.drives.iter().find(|drive| drive.kind == DriveKind::Disk);
+    let bus = first.map(|drive| drive.bus).unwrap_or_default();
+    match change {
+        Change::Set(key, value) => library.change(&entry, |machine| machine.set(*key, value)),
+        Change::AddDisk(size) => {
+            library.add_disk(&entry, &NewDisk::Create { size: *size, format: ImageFormat::Qcow2 }, bus)
+        }
+        Change::UseDisk(path) => {
+            let medium = library::media::inspect(path)?;
+            if medium.kind != MediumKind::Disk {
+                return Err(library::Error::NotADisk(medium.path));
+            }
+            library.add_disk(&entry, &NewDisk::Use { path: medium.path, format: medium.format }, bus)
+        }
+        Change::AddCd => library.add_cd(&entry),
+        Change::RemoveDrive(name) => library.remove_drive(&entry, name),
+        Change::Grow(name, size) => {
+            library.grow_disk(&entry, name, *size)?;
+            Ok(entry)
+        }
+        Change::AddCard => library.add_card(&entry),
+        Change::RemoveCard(name) => library.remove_card(&entry, name),
+    }
+}
+
+/// Bytes that a machine's system sees of each of its drives.
+pub(crate) fn disk_sizes(entry: &Entry) -> Vec<Option<u64>> {
+    entry.machine.drives.iter().map(|drive| entry.disk_size(drive)).collect()
 }
 
 /// What deleting a machine does to its images.

@@ -45,6 +45,11 @@ pub(crate) fn memory(mebibytes: u64) -> String {
     }
 }
 
+/// Bytes of a disk.
+pub(crate) fn bytes(bytes: u64) -> String {
+    glib::format_size_full(bytes, glib::FormatSizeFlags::IEC_UNITS).into()
+}
+
 /// Disks, one after the other.
 pub(crate) fn drives(machine: &Machine, kind: DriveKind) -> String {
     let names: Vec<_> = machine

@@ -72,6 +72,9 @@ pub enum Error {
     /// A disk for a CD drive.
     #[error("{0} is a disk image: a CD drive takes ISO images")]
     NotACd(PathBuf),
+    /// A CD for a disk.
+    #[error("{0} is a CD image: put it into a CD drive")]
+    NotADisk(PathBuf),
     /// An image that somebody uses.
     #[error("{0} is in use by another machine or program")]
     ImageInUse(PathBuf),

@@ -137,9 +137,55 @@ def off(app):
     switch(app, "Read-Only")
     wait_set("disk0.read-only", "off")
 
+    drives(app)
+
     page(app, "Network")
     write(app, "Ethernet Address", "52:54:00:00:00:07")
     wait_set("net0.mac", "52:54:00:00:00:07")
+    activate(app, "Add a Network Card")
+    until("second card", 10, lambda: settings().get("net1.link") == "on")
+    app.press("Remove Network Card 2")
+    until("one card", 10, lambda: "net1.link" not in settings())
+
+
+def drives(app):
+    """Disks come, grow and go, with their images."""
+    folder = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines" / NAME
+    activate(app, "Add a Disk")
+    app.find("spin button", "Size in GiB")
+    app.picture("add-disk")
+    answer(app, "Add")
+    app.find("button", "Make Disk 2 Larger")
+    assert (folder / "disk-2.qcow2").exists() and settings()["disk1.read-only"] == "off"
+    app.wait_shown("25.0\u00a0GiB")
+    app.press("Make Disk 2 Larger")
+    app.find("spin button", "Size in GiB")
+    app.picture("grow-disk")
+    answer(app, "Make Larger")
+    app.wait_shown("50.0\u00a0GiB")
+    app.picture("two-disks")
+    app.press("Remove Disk 2")
+    app.find("label", "Remove “Disk 2”?")
+    app.picture("remove-disk")
+    answer(app, "Remove")
+    until("one disk", 10, lambda: "disk1.bus" not in settings())
+    assert not (folder / "disk-2.qcow2").exists(), "its image went with it"
+
+
+def answer(app, name):
+    """Presses a button of a question by its whole name."""
+
+    def probe():
+        buttons = (node for node in app.nodes() if node.get_role_name().endswith("button") and node.get_name() == name)
+        return next((node for node in buttons if app.is_shown(node)), None)
+
+    until(f"button “{name}”", 10, probe).do_action(0)
+
+
+def activate(app, row):
+    """Presses a row that is a button, which offers no action to assistive technology."""
+    reach(app, "button", row)
+    app.key("Return")
 
 
 def refused(app):

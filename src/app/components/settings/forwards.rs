@@ -10,6 +10,7 @@ use gtk::glib;
 
 use super::SettingsMsg;
 use crate::i18n::{gettext, gettext_f};
+use crate::machines::Change;
 use crate::words;
 
 /// The list, and a row that adds to it.
@@ -108,5 +109,5 @@ impl Forwards {
 
 fn set(card: usize, forwards: &[Forward]) -> SettingsMsg {
     let value = forwards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    SettingsMsg::Set(Key::Card(card, CardKey::Forwards), value)
+    SettingsMsg::Change(Change::Set(Key::Card(card, CardKey::Forwards), value))
 }

@@ -3,6 +3,7 @@
 //! Each row is one setting of [`api::settings`], so the app can set what `dormerctl set` can, with the same checks. A value that
 //! is refused is told why, and the row goes back to what is so.
 
+mod drives;
 mod forwards;
 mod row;
 mod text;
@@ -10,8 +11,8 @@ mod text;
 use std::collections::HashMap;
 
 use adw::prelude::*;
-use api::machine::{DriveKind, Machine};
-use api::settings::{CardKey, DiskKey, Key};
+use api::machine::Machine;
+use api::settings::{CardKey, Key};
 use gtk::glib;
 use relm4::prelude::*;
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 use self::forwards::Forwards;
 use self::row::Row;
 use crate::i18n::{gettext, gettext_f};
-use crate::machines::{self, Summary};
+use crate::machines::{self, Change, Summary};
 use crate::words;
 
 /// The dialog.
@@ -34,10 +35,14 @@ pub(crate) struct SettingsDialog {
     forwards: Vec<Forwards>,
     pages: Vec<adw::PreferencesPage>,
     banner: adw::Banner,
-    /// What is to be set next; the newest value of each setting.
-    waiting: Vec<(Key, String)>,
-    /// Something is being set.
+    /// What is to be changed next; the newest value of each setting.
+    waiting: Vec<Change>,
+    /// Something is being changed.
     setting: bool,
+    /// Rows with the sizes of drives, by the drives' places.
+    sizes: Vec<(usize, adw::ActionRow)>,
+    /// What cannot be done while the machine is on.
+    needs_off: Vec<gtk::Widget>,
 }
 
 /// What the dialog is told.
@@ -45,8 +50,8 @@ pub(crate) struct SettingsDialog {
 pub(crate) enum SettingsMsg {
     /// The machine is like this now.
     Show(Summary),
-    /// The person wants this value.
-    Set(Key, String),
+    /// The person wants this.
+    Change(Change),
     /// The dialog is closed.
     Closed,
 }
@@ -60,15 +65,20 @@ pub(crate) enum SettingsOutput {
     Closed,
 }
 
-/// What a command found out: the machine as it is now, or why it did not change.
+/// What commands find out.
 #[derive(Debug)]
-pub(crate) struct Done(Result<Box<Machine>, String>);
+pub(crate) enum Found {
+    /// The machine as it is now, or why it did not change.
+    Done(Result<Box<Machine>, String>),
+    /// Bytes that the system in it sees of each drive.
+    Sizes(Vec<Option<u64>>),
+}
 
 impl Component for SettingsDialog {
     type Init = (Summary, HashMap<String, String>);
     type Input = SettingsMsg;
     type Output = SettingsOutput;
-    type CommandOutput = Done;
+    type CommandOutput = Found;
     type Root = adw::PreferencesDialog;
     type Widgets = ();
 
@@ -91,8 +101,11 @@ impl Component for SettingsDialog {
             banner: adw::Banner::new(&gettext("The machine is on: some settings can be changed once it is off")),
             waiting: Vec::new(),
             setting: false,
+            sizes: Vec::new(),
+            needs_off: Vec::new(),
         };
         model.build(&root, &sender);
+        model.measure(&sender);
         model.show();
         ComponentParts { model, widgets: () }
     }
@@ -108,9 +121,11 @@ impl Component for SettingsDialog {
                     self.take(summary.entry.machine, &sender, root);
                 }
             }
-            SettingsMsg::Set(key, value) => {
-                self.waiting.retain(|(waiting, _)| *waiting != key);
-                self.waiting.push((key, value));
+            SettingsMsg::Change(change) => {
+                if let Change::Set(key, _) = &change {
+                    self.waiting.retain(|waiting| !matches!(waiting, Change::Set(other, _) if other == key));
+                }
+                self.waiting.push(change);
                 self.next(&sender);
             }
             // The window is gone when the app ends: then nobody needs to know.
@@ -118,7 +133,11 @@ impl Component for SettingsDialog {
         }
     }
 
-    fn update_cmd(&mut self, Done(result): Done, sender: ComponentSender<Self>, root: &Self::Root) {
+    fn update_cmd(&mut self, found: Found, sender: ComponentSender<Self>, root: &Self::Root) {
+        let result = match found {
+            Found::Done(result) => result,
+            Found::Sizes(sizes) => return self.show_sizes(&sizes),
+        };
         self.setting = false;
         match result {
             Ok(machine) => {
@@ -143,30 +162,55 @@ impl SettingsDialog {
         if self.setting || self.waiting.is_empty() {
             return;
         }
-        let (key, value) = self.waiting.remove(0);
-        if self.machine.get(key).as_ref() == Some(&value) {
+        let change = self.waiting.remove(0);
+        if let Change::Set(key, value) = &change
+            && self.machine.get(*key).as_ref() == Some(value)
+        {
             return self.next(sender);
         }
         self.setting = true;
         let uuid = self.uuid;
         sender.spawn_oneshot_command(move || {
-            let set = machines::set(uuid, key, &value);
-            Done(set.map(|entry| Box::new(entry.machine)).map_err(|error| error.to_string()))
+            let changed = machines::change(uuid, &change);
+            Found::Done(changed.map(|entry| Box::new(entry.machine)).map_err(|error| error.to_string()))
         });
+    }
+
+    /// Looks how large the drives are.
+    fn measure(&self, sender: &ComponentSender<Self>) {
+        let uuid = self.uuid;
+        sender.spawn_oneshot_command(move || {
+            Found::Sizes(machines::find(uuid).map(|entry| machines::disk_sizes(&entry)).unwrap_or_default())
+        });
+    }
+
+    fn show_sizes(&self, sizes: &[Option<u64>]) {
+        for (place, row) in &self.sizes {
+            let size = sizes.get(*place).copied().flatten();
+            row.set_subtitle(&size.map_or_else(|| gettext("Cannot be read"), words::bytes));
+        }
     }
 
     /// The machine is like this now.
     fn take(&mut self, machine: Machine, sender: &ComponentSender<Self>, root: &adw::PreferencesDialog) {
-        let other_parts = machine.keys() != self.machine.keys();
+        let parts = |machine: &Machine| (machine.keys(), machine.drive_names());
+        let other_parts = parts(&machine) != parts(&self.machine);
         self.machine = machine;
         root.set_title(&gettext_f("Settings of “{name}”", &[("name", &self.machine.name)]));
         if other_parts {
             // Somebody added or removed a drive or a card.
+            let page = root.visible_page_name();
             self.pages.drain(..).for_each(|page| root.remove(&page));
             self.rows.clear();
             self.forwards.clear();
+            self.sizes.clear();
+            self.needs_off.clear();
             self.build(root, sender);
+            if let Some(page) = page {
+                root.set_visible_page_name(&page);
+            }
         }
+        self.measure(sender);
         self.show();
     }
 
@@ -174,6 +218,7 @@ impl SettingsDialog {
     fn show(&self) {
         self.rows.iter().for_each(|row| row.show(&self.machine, self.live));
         self.forwards.iter().for_each(|forwards| forwards.show(&self.machine));
+        self.needs_off.iter().for_each(|widget| widget.set_sensitive(!self.live));
         self.banner.set_revealed(self.live);
     }
 
@@ -187,20 +232,7 @@ impl SettingsDialog {
         self.group(&system, "", &[Key::Processors, Key::Memory, Key::Firmware], sender);
 
         let storage = self.page(root, "storage", &gettext("Storage"), "drive-harddisk-symbolic");
-        let images = self.machine.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).map(|drive| {
-            let name = drive.image.as_deref().and_then(|image| image.file_name());
-            name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-        });
-        let images: Vec<String> = images.collect();
-        for (disk, image) in images.iter().enumerate() {
-            let title = gettext_f("Disk {number}", &[("number", &(disk + 1).to_string())]);
-            let keys = [DiskKey::Bus, DiskKey::ReadOnly].map(|what| Key::Disk(disk, what));
-            let group = self.group(&storage, &title, &keys, sender);
-            group.set_description(Some(&glib::markup_escape_text(image)));
-        }
-        if images.is_empty() {
-            nothing(&storage, &gettext("This machine has no disk."));
-        }
+        self.add_drives(&storage, sender);
 
         let network = self.page(root, "network", &gettext("Network"), "network-wired-symbolic");
         for card in 0..self.machine.networks.len() {
@@ -208,6 +240,13 @@ impl SettingsDialog {
             let keys = [CardKey::Link, CardKey::Mac].map(|what| Key::Card(card, what));
             let group = self.group(&network, &title, &keys, sender);
             group.set_description(Some(&gettext("Shares this computer’s network")));
+            let remove = remove_button(&gettext_f("Remove {name}", &[("name", &title)]));
+            let input = sender.input_sender().clone();
+            remove.connect_clicked(move |_| {
+                input.emit(SettingsMsg::Change(Change::RemoveCard(format!("net{card}"))));
+            });
+            group.set_header_suffix(Some(&remove));
+            self.needs_off.push(remove.upcast());
             let forwards = Forwards::new(card, sender.input_sender().clone());
             network.add(&forwards.group);
             self.forwards.push(forwards);
@@ -215,6 +254,25 @@ impl SettingsDialog {
         if self.machine.networks.is_empty() {
             nothing(&network, &gettext("This machine has no network card."));
         }
+        let add = adw::PreferencesGroup::new();
+        add.add(&self.button_row(&gettext("Add a Network Card"), sender, |_, input| {
+            input.emit(SettingsMsg::Change(Change::AddCard));
+        }));
+        network.add(&add);
+    }
+
+    /// A row that does something to a machine that is off.
+    fn button_row(
+        &mut self,
+        title: &str,
+        sender: &ComponentSender<Self>,
+        act: impl Fn(&adw::ButtonRow, &relm4::Sender<SettingsMsg>) + 'static,
+    ) -> adw::ButtonRow {
+        let row = adw::ButtonRow::builder().title(title).start_icon_name("list-add-symbolic").build();
+        let input = sender.input_sender().clone();
+        row.connect_activated(move |row| act(row, &input));
+        self.needs_off.push(row.clone().upcast());
+        row
     }
 
     fn page(&mut self, root: &adw::PreferencesDialog, name: &str, title: &str, icon: &str) -> adw::PreferencesPage {
@@ -240,6 +298,14 @@ impl SettingsDialog {
         page.add(&group);
         group
     }
+}
+
+/// A button at the head of a group, which takes what the group is about away.
+fn remove_button(what: &str) -> gtk::Button {
+    let button = gtk::Button::builder().icon_name("user-trash-symbolic").tooltip_text(what).build();
+    button.add_css_class("flat");
+    button.set_valign(gtk::Align::Center);
+    button
 }
 
 /// A page that has nothing to set.

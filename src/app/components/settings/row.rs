@@ -11,6 +11,7 @@ use api::settings::{Key, Takes};
 use super::{SettingsMsg, text};
 use crate::components::number_row;
 use crate::i18n::gettext;
+use crate::machines::Change;
 
 /// The row.
 pub(super) struct Row {
@@ -39,7 +40,7 @@ impl Row {
             let (showing, input) = (showing.clone(), input.clone());
             move |value: String| {
                 if !showing.get() {
-                    input.emit(SettingsMsg::Set(key, value));
+                    input.emit(SettingsMsg::Change(Change::Set(key, value)));
                 }
             }
         };
