@@ -16,7 +16,8 @@ mod config;
 mod i18n;
 mod launch;
 mod machines;
-mod preferences;
+mod remembered;
+mod sort_by;
 mod thumbnail;
 mod words;
 

@@ -130,7 +130,7 @@ def scaling(app):
     app.window_action(2, "resize-guest")
     until("size that is told again", 10, lambda: sizes(app, before))
     app.window_action(2, "scaling", "[<'fit'>]")
-    remembered = (pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/console.ini").read_text()
+    remembered = (pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences").read_text()
     assert "scaling=fit" in remembered and "resize-guest=true" in remembered, remembered
     menus = (node for node in app.below(app.find("frame", NAME)) if node.get_name() == "Machine Menu")
     next(node for node in menus if node.get_role_name() == "toggle button").do_action(0)

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Summary;
-use crate::preferences::SortBy;
+use crate::sort_by::SortBy;
 use crate::words;
 
 /// The list.

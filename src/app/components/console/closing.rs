@@ -6,11 +6,11 @@ use relm4::prelude::*;
 
 use super::display::Display;
 use super::messages::{ConsoleMsg, ConsoleOutput};
-use super::remembered::Remembered;
 use super::window::{ConsoleWindow, tell};
 use crate::actions;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
+use crate::remembered::Remembered;
 
 /// What becomes of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +31,13 @@ const ONCE_FOR_ALL: [(&str, Answer); 2] =
 
 /// The answer that was given once for all.
 fn remembered() -> Option<Answer> {
-    let name = Remembered::of_all().get(KEY)?;
+    let name = Remembered::of_consoles().get(KEY)?;
     ONCE_FOR_ALL.iter().find(|(known, _)| *known == name).map(|(_, answer)| *answer)
 }
 
 fn remember(answer: Option<Answer>) {
     let name = ONCE_FOR_ALL.iter().find(|(_, known)| Some(*known) == answer).map(|(name, _)| *name);
-    Remembered::of_all().set(KEY, name);
+    Remembered::of_consoles().set(KEY, name);
 }
 
 /// Adds the switch that brings the question back.

@@ -12,7 +12,6 @@ mod hold;
 mod keyboard;
 mod messages;
 mod pointer;
-mod remembered;
 mod resize;
 mod room;
 mod screenshot;
@@ -27,5 +26,4 @@ mod window;
 
 pub(crate) use ending::Ending;
 pub(crate) use messages::{ConsoleMsg, ConsoleOutput};
-pub(crate) use remembered::Remembered;
 pub(crate) use window::ConsoleWindow;

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::display::Display;
 use super::geometry::Scaling;
-use super::remembered::Remembered;
 use crate::actions;
 use crate::i18n::gettext;
+use crate::remembered::Remembered;
 
 /// Names of the actions and of what is remembered.
 const SCALING: &str = "scaling";

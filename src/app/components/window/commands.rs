@@ -9,7 +9,7 @@ use super::{Window, WindowMsg};
 use crate::actions;
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};
-use crate::preferences::SortBy;
+use crate::sort_by::SortBy;
 
 /// What must be so for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ use super::settings::{SettingsDialog, SettingsMsg};
 use super::{about, ask, dropped, shortcuts};
 use crate::i18n::gettext;
 use crate::machines::{self, Happening, Machines, Order, Summary};
-use crate::preferences::{Preferences, SortBy};
+use crate::sort_by::SortBy;
 use crate::words;
 
 /// The main window.
@@ -63,7 +63,6 @@ pub(crate) struct Window {
     listing: bool,
     stale: bool,
     actions: Vec<(gio::SimpleAction, Needs)>,
-    preferences: Preferences,
     /// They tell of machines that cannot be used: where there are no others, and above the list.
     banners: [adw::Banner; 2],
     /// Folders that are watched, as long as these live.
@@ -319,12 +318,11 @@ impl Component for Window {
     }
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let preferences = Preferences::load();
-        let list =
-            MachineList::builder().launch(preferences.sort()).forward(sender.input_sender(), |output| match output {
-                ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
-                ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
-            });
+        let sort = SortBy::remembered();
+        let list = MachineList::builder().launch(sort).forward(sender.input_sender(), |output| match output {
+            ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
+            ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
+        });
         let page = MachinePage::builder().launch(()).detach();
         let model = Self {
             machines: Machines::default(),
@@ -343,8 +341,7 @@ impl Component for Window {
             unreadable: String::new(),
             listing: false,
             stale: false,
-            actions: commands::add(&root, &sender, preferences.sort()),
-            preferences,
+            actions: commands::add(&root, &sender, sort),
             banners: [broken::banner(), broken::banner()],
             _monitors: monitors(&sender),
             pictures: None,
@@ -443,7 +440,7 @@ impl Component for Window {
                 tell(&self.list, ListMsg::BeginSearch);
             }
             WindowMsg::Sort(sort) => {
-                self.preferences.set_sort(sort);
+                sort.remember();
                 tell(&self.list, ListMsg::Sort(sort));
             }
         }

@@ -4,9 +4,9 @@ use adw::prelude::*;
 use gtk::gio;
 
 use super::Window;
-use crate::components::console::Remembered;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Summary;
+use crate::remembered::Remembered;
 
 /// Under this name is remembered that the person knows.
 const KEY: &str = "quitting";
@@ -17,7 +17,7 @@ impl Window {
     pub(super) fn quit(&self, root: &adw::ApplicationWindow) {
         let running: Vec<_> = self.machines.all.iter().filter(|machine| machine.is_live()).collect();
         let application = relm4::main_application();
-        if running.is_empty() || Remembered::of_all().get(KEY).as_deref() == Some(KNOWN) {
+        if running.is_empty() || Remembered::of_consoles().get(KEY).as_deref() == Some(KNOWN) {
             return application.quit();
         }
         let active = application.active_window().and_downcast::<adw::ApplicationWindow>();
@@ -36,7 +36,7 @@ impl Window {
         dialog.choose(Some(&parent), None::<&gio::Cancellable>, move |response| {
             if response == "quit" {
                 if known.is_active() {
-                    Remembered::of_all().set(KEY, Some(KNOWN));
+                    Remembered::of_consoles().set(KEY, Some(KNOWN));
                 }
                 relm4::main_application().quit();
             }

@@ -1,6 +1,6 @@
-//! What consoles remember from one time to the next: a key file in the person's configuration folder.
+//! What the app remembers from one time to the next: a key file in the person's configuration folder.
 //!
-//! It has a group for all consoles and one for each machine, by its identity. What cannot be read was never said, and what cannot be
+//! It has a group for the list of machines, one for all consoles, and one for each machine, by its identity. What cannot be read was never said, and what cannot be
 //! written is told to the log: nothing in it is worth a question.
 
 use std::path::PathBuf;
@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use gtk::glib;
 use uuid::Uuid;
 
-/// The group for all machines.
-const ALL: &str = "Consoles";
+/// The group of the list of machines.
+const LIST: &str = "List";
+/// The group of all consoles.
+const CONSOLES: &str = "Consoles";
 
 /// A group of the file.
 pub(crate) struct Remembered {
@@ -18,13 +20,18 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    /// What goes for all consoles.
-    pub(crate) fn of_all() -> Self {
-        Self { path: path(), group: ALL.into() }
+    /// What goes for the list of machines.
+    pub(crate) fn of_list() -> Self {
+        Self { path: path(), group: LIST.into() }
     }
 
-    /// What goes for this machine's.
-    pub(super) fn of(machine: Uuid) -> Self {
+    /// What goes for all consoles.
+    pub(crate) fn of_consoles() -> Self {
+        Self { path: path(), group: CONSOLES.into() }
+    }
+
+    /// What goes for this machine's console.
+    pub(crate) fn of(machine: Uuid) -> Self {
         Self { path: path(), group: machine.to_string() }
     }
 
@@ -63,7 +70,7 @@ impl Remembered {
 }
 
 fn path() -> PathBuf {
-    glib::user_config_dir().join("dormer/console.ini")
+    glib::user_config_dir().join("dormer/preferences")
 }
 
 #[cfg(test)]
@@ -73,7 +80,7 @@ mod tests {
     #[test]
     fn groups_do_not_know_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let group = |name: &str| Remembered { path: folder.path().join("dormer/console.ini"), group: name.into() };
+        let group = |name: &str| Remembered { path: folder.path().join("dormer/preferences"), group: name.into() };
         let (one, other) = (group("one"), group("other"));
         assert_eq!(one.get("size"), None);
         one.set("size", Some("large [x]=\n"));
