@@ -6,12 +6,10 @@ use std::rc::Rc;
 use adw::prelude::*;
 use api::machine::{Forward, Machine, Protocol};
 use api::settings::{CardKey, Key};
-use gtk::glib;
 
-use super::SettingsMsg;
+use super::{SettingsMsg, refusal};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Change;
-use crate::words;
 
 /// The list, and a row that adds to it.
 pub(super) struct Forwards {
@@ -57,8 +55,7 @@ impl Forwards {
             Err(problem) => {
                 let dialog = row.ancestor(adw::PreferencesDialog::static_type());
                 if let Some(dialog) = dialog.and_downcast::<adw::PreferencesDialog>() {
-                    let sentence = words::sentence(&problem.to_string());
-                    dialog.add_toast(adw::Toast::new(&glib::markup_escape_text(&sentence)));
+                    refusal::say(&dialog, &problem.to_string());
                 }
             }
         });

@@ -5,6 +5,7 @@
 
 mod drives;
 mod forwards;
+mod refusal;
 mod row;
 mod text;
 
@@ -13,7 +14,6 @@ use std::collections::HashMap;
 use adw::prelude::*;
 use api::machine::Machine;
 use api::settings::{CardKey, Key};
-use gtk::glib;
 use relm4::prelude::*;
 use uuid::Uuid;
 
@@ -145,9 +145,7 @@ impl Component for SettingsDialog {
                 self.take(*machine, &sender, root);
             }
             Err(why) => {
-                let toast = adw::Toast::new(&glib::markup_escape_text(&words::sentence(&why)));
-                toast.set_timeout(8);
-                root.add_toast(toast);
+                refusal::say(root, &why);
                 self.rows.iter().for_each(Row::refuse);
                 self.show();
             }
