@@ -1,16 +1,16 @@
 //! A stopped machine's drives and network cards: added, removed, made larger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use api::machine::{Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, NetworkModel, Problem};
 use uuid::Uuid;
 
 use crate::create::NewDisk;
 use crate::engine::open_image;
-use crate::entry::Entry;
+use crate::entry::{Entry, FILE};
 use crate::error::{Error, Result, Trying};
 use crate::home::Library;
-use crate::image;
+use crate::{firmware, image};
 
 impl Library {
     /// Adds a disk behind the drives there are. One that is made goes into the machine's folder.
@@ -111,10 +111,15 @@ impl Entry {
         Error::NoDrive { machine: self.machine.name.clone(), drive: name.to_owned() }
     }
 
-    /// The image of a drive if it would go with the drive: it is in the machine's folder, and no other drive has it.
+    /// The image of a disk if it would go with the disk: it was made here, so its path is a name in the machine's folder, it is not a
+    /// file that the machine has for itself, and no other drive has it.
     pub fn own_image(&self, name: &str) -> Result<Option<PathBuf>> {
         let index = self.drive(name)?;
-        let Some(image) = &self.machine.drives[index].image else { return Ok(None) };
+        let drive = &self.machine.drives[index];
+        let (DriveKind::Disk, Some(image)) = (drive.kind, &drive.image) else { return Ok(None) };
+        if image.is_absolute() || [FILE, firmware::VARIABLES].iter().any(|own| image == Path::new(own)) {
+            return Ok(None);
+        }
         let others = self.machine.drives.iter().enumerate().filter(|(other, _)| *other != index);
         let shared = others.into_iter().any(|(_, drive)| drive.image.as_ref() == Some(image));
         let path = self.image(image);

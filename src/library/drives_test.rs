@@ -38,6 +38,13 @@ fn disks_come_and_go_with_their_images() {
     assert_eq!(with.own_image("disk2").unwrap(), None);
     library.remove_drive(&with, "disk2").unwrap();
     assert!(elsewhere.exists());
+    // A person's CD image stays wherever they put it, and so does what the machine itself needs.
+    let mut odd = left.clone();
+    let iso = odd.folder.join("installer.iso");
+    std::fs::write(&iso, b"x").unwrap();
+    odd.machine.drives[1].image = Some(iso);
+    odd.machine.drives[2].image = Some("machine.toml".into());
+    assert_eq!((odd.own_image("cd0").unwrap(), odd.own_image("disk1").unwrap()), (None, None));
     assert!(matches!(library.remove_drive(&entry, "disk7"), Err(Error::NoDrive { .. })));
 }
 
