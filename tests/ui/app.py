@@ -10,6 +10,12 @@ from session import until
 
 SCREEN = "frame"  # so AT-SPI names GTK's role “application”
 APP = "io.github.dormer_vm.Dormer"
+# What a person can do something with: a screen reader has nothing to say when one of them has no name.
+CONTROLS = {
+    "button", "push button", "toggle button", "menu button", "check box", "radio button", "switch", "text", "entry", "password text",
+    "spin button", "slider", "combo box", "list item", "menu item", "check menu item", "radio menu item", "link", "page tab", SCREEN,
+}
+ROWS = {"list item", "menu item", "check menu item", "radio menu item"}
 
 
 class App:
@@ -200,8 +206,46 @@ class App:
         pairs = [[int(part.split(":")[1].strip(" }")) for part in line.split(",")] for line in lines]
         return sum(dx for dx, _ in pairs), sum(dy for _, dy in pairs)
 
+    def items(self, menu):
+        return (node for node in self.below(menu) if node.get_role_name() in ROWS)
+
+    def unnamed(self):
+        """The controls to be seen that a screen reader could not name, each by the way to it."""
+        found = []
+
+        def is_named(node):
+            if (node.get_name() or "").strip():
+                return True
+            # A row is read by what stands in it.
+            return node.get_role_name() in ROWS and any((inner.get_name() or "").strip() for inner in self.below(node))
+
+        def look(node, way):
+            if not self.is_shown(node):
+                return
+            role, name = node.get_role_name(), node.get_name()
+            way = [*way, f"{role} “{name}”"] if name else way
+            # What is in a list to choose from is the toolkit's, and read by it; the items of a menu get their names when it opens.
+            if (role == "combo box" and name) or (role == "menu" and not any(inner.get_name() for inner in self.items(node))):
+                return
+            if role in CONTROLS and not is_named(node):
+                found.append(" / ".join([*way, role]))
+            for index in range(node.get_child_count()):
+                child = node.get_child_at_index(index)
+                if child:
+                    look(child, way)
+
+        desktop = self.atspi.get_desktop(0)
+        for index in range(desktop.get_child_count()):
+            application = desktop.get_child_at_index(index)
+            if application and application.get_process_id() == self.process.pid:
+                for frame in range(application.get_child_count()):
+                    look(application.get_child_at_index(frame), [])
+        return found
+
     def picture(self, name):
         time.sleep(0.8)  # for animations
+        unnamed = self.unnamed()
+        assert not unnamed, f"{name}: a screen reader has no name for {unnamed}"
         self.number += 1
         path = self.out / f"{self.number:02}-{name}.png"
         subprocess.run(["import", "-window", "root", str(path)], check=True)
