@@ -78,6 +78,11 @@ fn every_setting() {
 }
 
 #[test]
+fn for_everyone() {
+    walk("languages", true);
+}
+
+#[test]
 fn an_engine_that_means_no_good() {
     walk("hostile", true);
 }

@@ -9,10 +9,7 @@ pub(crate) const APP_ID: &str = match option_env!("DORMER_APP_ID") {
 pub(crate) const RESOURCES: &str = "/io/github/dormer_vm/Dormer";
 /// The version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Where translations are.
-pub(crate) const LOCALEDIR: &str = match option_env!("DORMER_LOCALEDIR") {
-    Some(folder) => folder,
-    None => "/usr/share/locale",
-};
+/// Where translations are; beside the program's folder where nobody has said.
+pub(crate) const LOCALEDIR: Option<&str> = option_env!("DORMER_LOCALEDIR");
 /// The translations' domain.
 pub(crate) const DOMAIN: &str = "dormer";

@@ -1,5 +1,7 @@
 //! Words in the person's language (gettext).
 
+use std::path::PathBuf;
+
 pub(crate) use gettextrs::gettext;
 use gettextrs::{bind_textdomain_codeset, bindtextdomain, textdomain};
 
@@ -7,12 +9,21 @@ use crate::config;
 
 /// Finds the translations; GTK chooses the person's language when it starts. Without translations the words stay English.
 pub(crate) fn init() {
-    let bound = bindtextdomain(config::DOMAIN, config::LOCALEDIR)
+    let bound = bindtextdomain(config::DOMAIN, folder())
         .and_then(|_| bind_textdomain_codeset(config::DOMAIN, "UTF-8"))
         .and_then(|_| textdomain(config::DOMAIN));
     if let Err(error) = bound {
         tracing::warn!("no translations: {error}");
     }
+}
+
+/// Where a packager said that translations are, else `../share/locale` of the program: so it is in `/usr` as in `target`.
+fn folder() -> PathBuf {
+    let beside = || {
+        let program = std::env::current_exe().ok()?;
+        Some(program.parent()?.parent()?.join("share/locale"))
+    };
+    config::LOCALEDIR.map(PathBuf::from).or_else(beside).unwrap_or_else(|| "/usr/share/locale".into())
 }
 
 /// A translated sentence with names put in for `{name}`.

@@ -8,6 +8,7 @@ mod host;
 mod packages;
 mod run;
 mod test;
+mod translations;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Task {
     Host(host::HostArgs),
     /// Install the Debian packages that the other tasks need
     Packages(packages::PackagesArgs),
+    /// Make the template of translations anew, and give every language its new sentences
+    Translations(translations::TranslationsArgs),
     /// The test host's first process. Only the test host starts this.
     #[command(hide = true)]
     HostInit,
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::main(&args),
         Task::Host(args) => host::main(&args),
         Task::Packages(args) => packages::main(&args),
+        Task::Translations(args) => translations::main(&args),
         Task::HostInit => host::init::main(),
     }
 }

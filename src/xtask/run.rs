@@ -13,7 +13,7 @@ use crate::{
     host::{Engines, where_engines_run},
     packages::{self, Purpose},
     test::place::{Run, Show},
-    workspace,
+    translations, workspace,
 };
 
 /// `cargo xtask run`'s options.
@@ -70,6 +70,7 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
     if where_engines_run() == Engines::TestHost {
         println!("This computer has no KVM that can run systems: Dormer opens, but machines will not start in it.");
     }
+    translations::compile(&workspace::target_dir())?;
     let folder = if args.release { "release" } else { "debug" };
     let dormer = workspace::target_dir().join(folder).join("dormer");
     let status = Command::new(&dormer)

@@ -67,6 +67,7 @@ pub(super) const PACKAGES: &[Package] = &[
     at_least("1.0.8-6", trixie(Build, "libbz2-dev")),
     trixie(Build, "libasound2-dev"),
     trixie(Build, "libslirp-dev"),
+    own(Build, "gettext"),
     trixie(Run, "seabios"),
     trixie(Run, "ovmf"),
     trixie(Run, "ipxe-qemu"),
@@ -96,6 +97,8 @@ pub(super) const PACKAGES: &[Package] = &[
     // QEMU's QMP client is in no package.
     own(Media, "python3-pip"),
     trixie(Media, "qemu-utils"),
+    // For locales other than C's, which knows no other language.
+    trixie(Desktop, "locales"),
     own(Desktop, "xvfb"),
     // Focus, full screen and keyboard grabs are a window manager's.
     own(Desktop, "openbox"),

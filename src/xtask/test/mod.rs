@@ -28,7 +28,7 @@ use crate::{
     cargo::{self, TestExecutable, Wishes, build_tests, cargo},
     host::{Engines, where_engines_run},
     packages::{self, Purpose},
-    workspace,
+    translations, workspace,
 };
 use place::{Run, Show};
 use tally::Tally;
@@ -79,6 +79,7 @@ impl Session<'_> {
         if self.args.only.is_empty() {
             cargo::add_components();
             self.check("formatting", &["fmt", "--all", "--check"]);
+            self.translations();
             self.check("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
         }
         heading("building");
@@ -88,6 +89,8 @@ impl Session<'_> {
         if (everything || !targets.is_empty()) && !cargo::build_programs("dev")? {
             self.count("building the programs", Tally::check(false));
         }
+        // The app's walks look for its words in other languages too.
+        translations::compile(&workspace::target_dir())?;
         let mut tests = Vec::new();
         if everything {
             tests.extend(self.built(&["--workspace", "--tests"])?);
@@ -131,6 +134,16 @@ impl Session<'_> {
         heading(what);
         let passed = cargo().args(arguments).status().is_ok_and(|status| status.success());
         self.count(what, Tally::check(passed));
+    }
+
+    /// Are the translations complete?
+    fn translations(&mut self) {
+        heading("translations");
+        let checked = translations::check();
+        if let Err(error) = &checked {
+            eprintln!("error: {error:#}");
+        }
+        self.count("translations", Tally::check(checked.is_ok()));
     }
 
     /// What is to be done about a test executable; nothing, counted as skipped, if it is only for `--full`.
