@@ -1,18 +1,7 @@
-use api::machine::{Host, Profile, Wants};
 use api::settings::Key;
 
 use super::*;
-use crate::NewMachine;
-
-const HOST: Host = Host { processors: 2, memory: 2048 };
-
-fn library_with_one() -> (tempfile::TempDir, Library, Entry) {
-    let home = tempfile::tempdir().unwrap();
-    let library = Library::at(home.path());
-    let new = NewMachine::new("One", Profile::Linux, Firmware::Bios, Wants::default(), HOST);
-    let entry = library.create(&new).unwrap();
-    (home, library, entry)
-}
+use crate::fixture::{self, library_with_one};
 
 fn set(library: &Library, entry: &Entry, key: &str, value: &str) -> Result<Entry> {
     library.change(entry, |machine| machine.set(key.parse()?, value))
@@ -40,7 +29,7 @@ fn another_name_is_another_folder() {
     let renamed = set(&library, &entry, "name", "Two").unwrap();
     assert!(renamed.folder.ends_with("Two") && !entry.folder.exists());
     assert_eq!(library.find("Two").unwrap(), renamed);
-    library.create(&NewMachine::new("One", Profile::Linux, Firmware::Bios, Wants::default(), HOST)).unwrap();
+    library.create(&fixture::machine("One")).unwrap();
     let taken = library.change(&renamed, |machine| {
         machine.set(Key::Memory, "64")?;
         machine.set(Key::Name, "One")

@@ -1,17 +1,7 @@
 use api::machine::{Firmware, Host, Profile, Wants};
 
 use super::*;
-use crate::NewMachine;
-
-const HOST: Host = Host { processors: 2, memory: 2048 };
-
-fn library_with_one() -> (tempfile::TempDir, Library, Entry) {
-    let home = tempfile::tempdir().unwrap();
-    let library = Library::at(home.path());
-    let new = NewMachine::new("One", Profile::Linux, Firmware::Bios, Wants::default(), HOST);
-    let entry = library.create(&new).unwrap();
-    (home, library, entry)
-}
+use crate::fixture::library_with_one;
 
 fn empty(size: u64, format: ImageFormat) -> NewDisk {
     NewDisk::Create { size, format }

@@ -24,6 +24,8 @@ mod deletion;
 mod drives;
 mod entry;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod home;
 mod image;
 mod last_start;
