@@ -5,8 +5,11 @@
 //! with a tag of their own, threads inside do the I/O straight to guest RAM, and the device is called back through
 //! [`Completions`] under its mutex. Flushes are always honoured.
 //!
+//! A file that was opened with O_DIRECT is used so, where its file system can; all others go through the host's page cache.
+//!
 //! Offsets and lengths are bytes everywhere. Images are untrusted: headers are checked before anything is allocated.
 
+mod direct;
 mod image;
 mod memory;
 mod op;

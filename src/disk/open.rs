@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io;
 
 use device::Ram;
-use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, seek};
+use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, fcntl_setfl, seek};
 
+use crate::direct::passes_cache;
 use crate::image::{Image, Limits};
 use crate::qcow2::{Base, Qcow2};
 use crate::qcow2_header::Header;
@@ -101,14 +102,16 @@ impl Disk {
                 if below.is_some() {
                     return Err(OpenError::BackingUnexpected);
                 }
-                let size = file_size(&top.file)?.div_ceil(SECTOR) * SECTOR;
-                (Kind::Raw(Raw::new(top.file)), size)
+                let bytes = file_size(&top.file)?;
+                (Kind::Raw(Raw::new(top.file, bytes)?), bytes.div_ceil(SECTOR) * SECTOR)
             }
             Format::Qcow2 => {
                 let header = check_qcow2(&top.file, below.is_some())?;
                 if writable {
-                    qcow2_tables::check(&top.file, &header)?;
+                    through_cache(&top.file, || qcow2_tables::check(&top.file, &header))?;
                 }
+                // imago sees for itself whether the file passes the cache by.
+                passes_cache(&top.file)?;
                 let image = Qcow2::new(top.file, below, writable)?;
                 let size = image.size();
                 (Kind::Qcow2(Box::new(image)), size)
@@ -156,12 +159,24 @@ fn open_below(layers: Vec<Layer>) -> Result<Option<Base>, OpenError> {
 }
 
 fn check_qcow2(file: &File, has_below: bool) -> Result<Header, OpenError> {
-    let header = qcow2_header::check(file, file_size(file)?)?;
+    let header = through_cache(file, || qcow2_header::check(file, file_size(file)?))?;
     match (header.has_backing, has_below) {
         (true, false) => Err(OpenError::BackingMissing),
         (false, true) => Err(OpenError::BackingUnexpected),
         _ => Ok(header),
     }
+}
+
+/// Looks at a file through the host's cache, which gives single bytes, whatever it was opened for.
+fn through_cache<R>(file: &File, look: impl FnOnce() -> Result<R, OpenError>) -> Result<R, OpenError> {
+    let flags = fcntl_getfl(file).map_err(io::Error::from)?;
+    if !flags.contains(OFlags::DIRECT) {
+        return look();
+    }
+    fcntl_setfl(file, flags - OFlags::DIRECT).map_err(io::Error::from)?;
+    let seen = look();
+    fcntl_setfl(file, flags).map_err(io::Error::from)?;
+    seen
 }
 
 /// Bytes of a file or a block device. Nothing else uses the file's position.

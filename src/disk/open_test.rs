@@ -1,4 +1,4 @@
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -23,6 +23,16 @@ fn qemu_img(arguments: &[&str]) -> String {
 
 fn open_file(path: &Path) -> File {
     File::options().read(true).write(true).open(path).unwrap()
+}
+
+/// As a file that passes the host's cache by, where the file system has such files.
+fn open_direct(path: &Path) -> File {
+    let flags = OFlags::DIRECT.bits() as i32;
+    let file = File::options().read(true).write(true).custom_flags(flags).open(path);
+    file.unwrap_or_else(|error| {
+        eprintln!("no O_DIRECT for {}: {error}", path.display());
+        open_file(path)
+    })
 }
 
 struct Image {
@@ -140,6 +150,18 @@ proptest! {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(SIZE).unwrap();
         follow(&steps, || Disk::open(open_file(file.path()), Format::Raw, Access::ReadWrite).unwrap(), &[0; SIZE as usize]);
+    }
+
+    #[test]
+    fn past_the_cache_too(steps in steps()) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(SIZE).unwrap();
+        follow(&steps, || Disk::open(open_direct(file.path()), Format::Raw, Access::ReadWrite).unwrap(), &[0; SIZE as usize]);
+        let image = qcow2("compat=1.1", SIZE);
+        let open = || Disk::open(open_direct(&image.path), Format::Qcow2, Access::ReadWrite).unwrap();
+        let model = follow(&steps, open, &[0; SIZE as usize]);
+        image.check();
+        agree(&model, &image.bytes());
     }
 
     #[test]

@@ -27,6 +27,9 @@ const DESCRIPTORS: u64 = 1024;
 /// KVM's ioctls all have this type.
 const KVM_IOCTLS: u64 = 0xae00;
 
+/// How large the blocks of an image are that passes the host's cache by, if it is a block device.
+const BLKSSZGET: u64 = 0x1268;
+
 /// clone3 has its flags in memory, where a filter cannot look: glibc takes clone when it is not there.
 const NOT_THERE: &[i64] = &[libc::SYS_clone3];
 
@@ -171,7 +174,7 @@ fn filter(lists: &[&[i64]], threads: bool) -> Result<BpfProgram> {
     let no_exec = || masked(2, libc::PROT_EXEC as u64, 0);
     rules.insert(libc::SYS_mmap, vec![no_exec()?]);
     rules.insert(libc::SYS_mprotect, vec![no_exec()?]);
-    rules.insert(libc::SYS_ioctl, vec![masked(1, 0xff00, KVM_IOCTLS)?]);
+    rules.insert(libc::SYS_ioctl, vec![masked(1, 0xff00, KVM_IOCTLS)?, masked(1, 0xffff_ffff, BLKSSZGET)?]);
     if threads {
         let thread = libc::CLONE_THREAD as u64;
         rules.insert(libc::SYS_clone, vec![masked(0, thread, thread)?]);
