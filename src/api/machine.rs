@@ -35,7 +35,10 @@ pub struct Machine {
     /// What the real-time clock shows.
     #[serde(default)]
     pub clock: RealTimeClock,
-    /// Disks and CD drives, in boot order.
+    /// What it starts from, best first, by the names of [`Machine::device_names`]; devices that are not named follow in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boot: Vec<String>,
+    /// Disks and CD drives, in the order of their places on the board.
     #[serde(default, rename = "drive")]
     pub drives: Vec<Drive>,
     /// Network cards.
@@ -44,6 +47,15 @@ pub struct Machine {
     /// Give the guest virtio keyboard and tablet beside PS/2.
     #[serde(default = "yes")]
     pub virtio_input: bool,
+    /// The screen's size when it starts, as its monitor tells the guest.
+    #[serde(default, skip_serializing_if = "Resolution::is_default")]
+    pub resolution: Resolution,
+    /// Start it when its owner logs in to the host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autostart: bool,
+    /// What its owner wants to remember of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notes: String,
 }
 
 fn yes() -> bool {
@@ -86,6 +98,62 @@ pub enum RealTimeClock {
     Local,
 }
 
+/// A screen's size, as in `1280x800`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Resolution {
+    /// Pixels, a multiple of 8.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+impl Default for Resolution {
+    fn default() -> Self {
+        Self { width: 1280, height: 800 }
+    }
+}
+
+impl Resolution {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::fmt::Display for Resolution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+impl std::str::FromStr for Resolution {
+    type Err = Problem;
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+        let good = |(width, height): &(u32, u32)| {
+            limits::SCREEN.contains(width)
+                && limits::SCREEN.contains(height)
+                && width.is_multiple_of(8)
+                && width * height * 4 <= limits::VIDEO_MEMORY
+        };
+        let sides = sides.filter(good).ok_or_else(|| Problem::Resolution(text.to_owned()))?;
+        Ok(Self { width: sides.0, height: sides.1 })
+    }
+}
+
+impl TryFrom<String> for Resolution {
+    type Error = Problem;
+    fn try_from(text: String) -> Result<Self, Problem> {
+        text.parse()
+    }
+}
+
+impl From<Resolution> for String {
+    fn from(resolution: Resolution) -> Self {
+        resolution.to_string()
+    }
+}
+
 /// A disk or CD drive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -101,6 +169,9 @@ pub struct Drive {
     /// The image's format: recorded when it is attached, never guessed when it runs.
     #[serde(default)]
     pub format: ImageFormat,
+    /// What happens to its data on the way to the host's disk. Disks only.
+    #[serde(default, skip_serializing_if = "DiskCache::is_default")]
+    pub cache: DiskCache,
     /// The guest cannot write.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
@@ -139,6 +210,23 @@ pub enum ImageFormat {
     Raw,
     /// QEMU's qcow2, versions 2 and 3.
     Qcow2,
+}
+
+/// What happens to a disk's data on the way to the host's disk. A guest's flush is honoured with all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskCache {
+    /// They go through the host's page cache.
+    #[default]
+    Writeback,
+    /// They pass it by (O_DIRECT), where the image's file system can.
+    Direct,
+}
+
+impl DiskCache {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A network card.
@@ -283,6 +371,18 @@ pub enum Problem {
     /// A port that leads nowhere.
     #[error("port {0} of this computer does not lead into this machine")]
     NoForward(u16),
+    /// Not a size of a screen.
+    #[error("“{0}” is not the size of a screen: write width and height as in 1280x800, with room for it in 16 MiB")]
+    Resolution(String),
+    /// Notes that are a book.
+    #[error("notes can have {max} bytes, and no control characters; these have {0} bytes", max = limits::NOTES)]
+    Notes(usize),
+    /// A boot order with something that is not there.
+    #[error("this machine has no “{0}” to start from")]
+    NoBootDevice(String),
+    /// A boot order with something twice.
+    #[error("“{0}” stands in the boot order twice")]
+    SameBootDevice(String),
     /// No setting of this name.
     #[error("this machine has no setting “{0}”")]
     NoSetting(String),
@@ -318,6 +418,12 @@ pub mod limits {
     pub const VIRTIO_DRIVES: usize = 8;
     /// Slots for network cards.
     pub const NETWORKS: usize = 4;
+    /// Sides of a screen.
+    pub const SCREEN: std::ops::RangeInclusive<u32> = 480..=2560;
+    /// Bytes of video memory.
+    pub const VIDEO_MEMORY: u32 = 16 << 20;
+    /// Bytes of notes.
+    pub const NOTES: usize = 4096;
     /// Characters of a machine's name.
     pub const NAME: usize = 80;
 }
@@ -366,6 +472,20 @@ impl Machine {
         if let Some(network) = self.networks.iter().find(|network| !addresses.insert(network.mac)) {
             return Err(Problem::SameMac(network.mac));
         }
+        let is_text = |c: char| !c.is_control() || c == '\n' || c == '\t';
+        if self.notes.len() > limits::NOTES || !self.notes.chars().all(is_text) {
+            return Err(Problem::Notes(self.notes.len()));
+        }
+        let devices = self.device_names();
+        let mut named = HashSet::new();
+        for name in &self.boot {
+            if !devices.contains(name) {
+                return Err(Problem::NoBootDevice(name.clone()));
+            }
+            if !named.insert(name) {
+                return Err(Problem::SameBootDevice(name.clone()));
+            }
+        }
         let mut ports = HashSet::new();
         let mut forwards = self.networks.iter().flat_map(|network| &network.forwards);
         if let Some(forward) = forwards.find(|forward| !ports.insert((forward.protocol, forward.host))) {
@@ -382,6 +502,42 @@ impl Machine {
             DriveKind::Cd => format!("cd{}", cds.next().unwrap_or(0)),
         };
         self.drives.iter().map(&mut name).collect()
+    }
+
+    /// The names of all drives and then of all network cards, `net0` being the first.
+    pub fn device_names(&self) -> Vec<String> {
+        let cards = (0..self.networks.len()).map(|card| format!("net{card}"));
+        self.drive_names().into_iter().chain(cards).collect()
+    }
+
+    /// What it starts from, best first: all of its drives and network cards by name.
+    pub fn boot_order(&self) -> Vec<String> {
+        let mut names = self.device_names();
+        // Stable: what is not named keeps its place behind what is.
+        names.sort_by_key(|name| self.boot.iter().position(|named| named == name).unwrap_or(usize::MAX));
+        names
+    }
+
+    /// Takes a drive away. Those of its kind behind it get other names; the boot order means the same devices as before.
+    pub fn remove_drive(&mut self, place: usize) {
+        self.keep_boot_order(place, |machine| drop(machine.drives.remove(place)));
+    }
+
+    /// Takes a network card away, as [`Machine::remove_drive`] does.
+    pub fn remove_card(&mut self, card: usize) {
+        self.keep_boot_order(self.drives.len() + card, |machine| drop(machine.networks.remove(card)));
+    }
+
+    /// `remove` takes the device away that has this place among [`Machine::device_names`].
+    fn keep_boot_order(&mut self, place: usize, remove: impl FnOnce(&mut Self)) {
+        let before = self.device_names();
+        remove(self);
+        let after = self.device_names();
+        let renamed = |old: &String| {
+            let at = before.iter().position(|name| name == old).filter(|at| *at != place)?;
+            after.get(at - usize::from(at > place)).cloned()
+        };
+        self.boot = self.boot.iter().filter_map(renamed).collect();
     }
 }
 

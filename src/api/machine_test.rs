@@ -11,11 +11,13 @@ fn machine() -> Machine {
         processors: 2,
         memory: 2048,
         clock: RealTimeClock::Utc,
+        boot: Vec::new(),
         drives: vec![Drive {
             kind: DriveKind::Disk,
             bus: DriveBus::Virtio,
             image: Some("disk.qcow2".into()),
             format: ImageFormat::Qcow2,
+            cache: DiskCache::default(),
             read_only: false,
             installer: false,
         }],
@@ -26,6 +28,9 @@ fn machine() -> Machine {
             forwards: vec![Forward { protocol: Protocol::Tcp, host: 2222, guest: 22 }],
         }],
         virtio_input: true,
+        resolution: Resolution::default(),
+        autostart: false,
+        notes: String::new(),
     }
 }
 
@@ -47,6 +52,51 @@ fn checks() {
     let mut many = machine();
     many.drives = vec![many.drives[0].clone(); 9];
     assert_eq!(many.check(), Err(Problem::Drives));
+}
+
+#[test]
+fn boot_order_names_devices() {
+    let mut machine = machine();
+    let cd = Drive { kind: DriveKind::Cd, bus: DriveBus::Ahci, image: None, ..machine.drives[0].clone() };
+    let second = Drive { bus: DriveBus::Ahci, ..machine.drives[0].clone() };
+    machine.drives.extend([cd, second]);
+    assert_eq!(machine.boot_order(), ["disk0", "cd0", "disk1", "net0"]);
+    machine.boot = vec!["net0".into(), "disk1".into()];
+    assert_eq!(machine.boot_order(), ["net0", "disk1", "disk0", "cd0"]);
+    assert_eq!(machine.check(), Ok(()));
+    // What goes takes its name along, and those behind it move up.
+    let mut fewer = machine.clone();
+    fewer.remove_drive(0);
+    assert_eq!((fewer.boot.clone(), fewer.check()), (vec!["net0".into(), "disk0".into()], Ok(())));
+    fewer.remove_card(0);
+    assert_eq!(fewer.boot_order(), ["disk0", "cd0"]);
+    machine.remove_drive(2);
+    assert_eq!(machine.boot_order(), ["net0", "disk0", "cd0"]);
+    for (bad, problem) in [
+        (vec!["disk7"], Problem::NoBootDevice("disk7".into())),
+        (vec!["cd0", "net0", "cd0"], Problem::SameBootDevice("cd0".into())),
+    ] {
+        let boot = bad.into_iter().map(String::from).collect();
+        assert_eq!(Machine { boot, ..machine.clone() }.check(), Err(problem));
+    }
+}
+
+#[test]
+fn resolutions() {
+    let resolution: Resolution = "1920x1080".parse().unwrap();
+    assert_eq!((resolution.width, resolution.height, resolution.to_string().as_str()), (1920, 1080, "1920x1080"));
+    for bad in ["", "x", "1920", "1921x1080", "1920x", "-1x600", "0x0", "2560x2560", "800x479", "4294967295x600"] {
+        assert_eq!(bad.parse::<Resolution>(), Err(Problem::Resolution(bad.into())));
+    }
+}
+
+#[test]
+fn notes_are_short_texts() {
+    let with = |notes: String| Machine { notes, ..machine() }.check();
+    assert_eq!(with("Two lines\n\tof notes: ü".into()), Ok(()));
+    assert_eq!(with("x".repeat(4096)), Ok(()));
+    assert_eq!(with("x".repeat(4097)), Err(Problem::Notes(4097)));
+    assert_eq!(with("bell \u{7}".into()), Err(Problem::Notes(6)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::machine::{DriveBus, DriveKind, Firmware, Forward, Machine, Problem, RealTimeClock, limits};
+use crate::machine::{DiskCache, DriveBus, DriveKind, Firmware, Forward, Machine, Problem, RealTimeClock, limits};
 
 /// A setting's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,14 @@ pub enum Key {
     Clock,
     /// `virtio-input`.
     VirtioInput,
+    /// `boot`: the boot order.
+    Boot,
+    /// `resolution`.
+    Resolution,
+    /// `autostart`.
+    Autostart,
+    /// `notes`.
+    Notes,
     /// `disk0.bus`: of the disk with this number.
     Disk(usize, DiskKey),
     /// `net0.mac`: of the network card with this number.
@@ -39,6 +47,13 @@ pub enum DiskKey {
     Bus,
     /// `read-only`.
     ReadOnly,
+    /// `cache`.
+    Cache,
+}
+
+impl DiskKey {
+    /// All of them, as people are shown them.
+    pub const ALL: [Self; 3] = [Self::Bus, Self::Cache, Self::ReadOnly];
 }
 
 /// A network card's setting.
@@ -63,7 +78,24 @@ pub enum Takes {
     Words(&'static [&'static str]),
     /// Any number of forwards with spaces between.
     Forwards,
+    /// Names of drives and network cards with commas between.
+    Devices,
 }
+
+/// Sizes of screens that people have. Widths are multiples of 8, and all fit into video memory.
+const RESOLUTIONS: &[&str] = &[
+    "800x600",
+    "1024x768",
+    "1280x720",
+    "1280x800",
+    "1280x1024",
+    "1440x900",
+    "1600x900",
+    "1680x1050",
+    "1920x1080",
+    "1920x1200",
+    "2560x1440",
+];
 
 /// The words of a setting that has a few values.
 trait Words: Copy + PartialEq + 'static {
@@ -95,6 +127,11 @@ impl Words for DriveBus {
     const VALUES: &'static [Self] = &[Self::Ahci, Self::Virtio];
 }
 
+impl Words for DiskCache {
+    const WORDS: &'static [&'static str] = &["writeback", "direct"];
+    const VALUES: &'static [Self] = &[Self::Writeback, Self::Direct];
+}
+
 impl Words for bool {
     const WORDS: &'static [&'static str] = &["on", "off"];
     const VALUES: &'static [Self] = &[true, false];
@@ -110,8 +147,13 @@ impl fmt::Display for Key {
             Self::Memory => f.write_str("memory"),
             Self::Clock => f.write_str("clock"),
             Self::VirtioInput => f.write_str("virtio-input"),
+            Self::Boot => f.write_str("boot"),
+            Self::Resolution => f.write_str("resolution"),
+            Self::Autostart => f.write_str("autostart"),
+            Self::Notes => f.write_str("notes"),
             Self::Disk(number, DiskKey::Bus) => write!(f, "disk{number}.bus"),
             Self::Disk(number, DiskKey::ReadOnly) => write!(f, "disk{number}.read-only"),
+            Self::Disk(number, DiskKey::Cache) => write!(f, "disk{number}.cache"),
             Self::Card(number, CardKey::Link) => write!(f, "net{number}.link"),
             Self::Card(number, CardKey::Mac) => write!(f, "net{number}.mac"),
             Self::Card(number, CardKey::Forwards) => write!(f, "net{number}.forwards"),
@@ -134,6 +176,7 @@ impl FromStr for Key {
             Some(match (kind, what) {
                 ("disk", "bus") => Self::Disk(number, DiskKey::Bus),
                 ("disk", "read-only") => Self::Disk(number, DiskKey::ReadOnly),
+                ("disk", "cache") => Self::Disk(number, DiskKey::Cache),
                 ("net", "link") => Self::Card(number, CardKey::Link),
                 ("net", "mac") => Self::Card(number, CardKey::Mac),
                 ("net", "forwards") => Self::Card(number, CardKey::Forwards),
@@ -148,6 +191,10 @@ impl FromStr for Key {
             "memory" => Ok(Self::Memory),
             "clock" => Ok(Self::Clock),
             "virtio-input" => Ok(Self::VirtioInput),
+            "boot" => Ok(Self::Boot),
+            "resolution" => Ok(Self::Resolution),
+            "autostart" => Ok(Self::Autostart),
+            "notes" => Ok(Self::Notes),
             _ => part().ok_or_else(|| Problem::NoSetting(text.to_owned())),
         }
     }
@@ -157,16 +204,19 @@ impl Key {
     /// What it takes.
     pub fn takes(self) -> Takes {
         match self {
-            Self::Name | Self::Os | Self::Card(_, CardKey::Mac) => Takes::Text,
+            Self::Name | Self::Os | Self::Notes | Self::Card(_, CardKey::Mac) => Takes::Text,
             Self::Firmware => Takes::Words(Firmware::WORDS),
             Self::Processors => Takes::Number(1..=limits::PROCESSORS.into()),
             Self::Memory => Takes::Number(limits::MEMORY_MIN..=limits::MEMORY_MAX),
             Self::Clock => Takes::Words(RealTimeClock::WORDS),
+            Self::Disk(_, DiskKey::Cache) => Takes::Words(DiskCache::WORDS),
             Self::Disk(_, DiskKey::Bus) => Takes::Words(DriveBus::WORDS),
-            Self::VirtioInput | Self::Disk(_, DiskKey::ReadOnly) | Self::Card(_, CardKey::Link) => {
+            Self::VirtioInput | Self::Autostart | Self::Disk(_, DiskKey::ReadOnly) | Self::Card(_, CardKey::Link) => {
                 Takes::Words(bool::WORDS)
             }
             Self::Card(_, CardKey::Forwards) => Takes::Forwards,
+            Self::Boot => Takes::Devices,
+            Self::Resolution => Takes::Words(RESOLUTIONS),
         }
     }
 
@@ -180,8 +230,17 @@ impl Key {
             Self::Memory => "MiB of memory",
             Self::Clock => "what its clock shows: UTC for Linux and BSD, local time for Windows and DOS",
             Self::VirtioInput => "a tablet and a keyboard with virtio drivers, so that the mouse is not captured",
+            Self::Boot => {
+                "what it starts from, best first, as in cd0,disk0; the others follow. Cards start machines with UEFI only"
+            }
+            Self::Resolution => "the screen's size at first; most systems then let it be chosen",
+            Self::Autostart => "start it when you log in to this computer",
+            Self::Notes => "what you want to remember of the machine",
             Self::Disk(_, DiskKey::Bus) => "AHCI works with every system, virtio is faster and needs a driver",
             Self::Disk(_, DiskKey::ReadOnly) => "the system cannot write to it",
+            Self::Disk(_, DiskKey::Cache) => {
+                "does it go through this computer's cache, or past it? What the system flushes is safe either way"
+            }
             Self::Card(_, CardKey::Link) => "is the cable in?",
             Self::Card(_, CardKey::Mac) => "its Ethernet address",
             Self::Card(_, CardKey::Forwards) => "ports of this computer that lead into the system, as in 2222:22",
@@ -190,7 +249,7 @@ impl Key {
 
     /// Can it change while the machine runs? ([`live`] has the last word.)
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Os | Self::Card(_, CardKey::Link | CardKey::Forwards))
+        matches!(self, Self::Os | Self::Autostart | Self::Notes | Self::Card(_, CardKey::Link | CardKey::Forwards))
     }
 
     /// Refuses a value.
@@ -200,6 +259,7 @@ impl Key {
             Takes::Number(range) => format!("a number from {} to {}", range.start(), range.end()),
             Takes::Words(words) => words.join(" or "),
             Takes::Forwards => "forwards with spaces between".to_owned(),
+            Takes::Devices => "names of drives and network cards with commas between".to_owned(),
         };
         Problem::Value { key: self.to_string(), value: value.to_owned(), takes }
     }
@@ -223,10 +283,21 @@ fn forwards(value: &str) -> Result<Vec<Forward>, Problem> {
 impl Machine {
     /// The settings that this machine has.
     pub fn keys(&self) -> Vec<Key> {
-        let mut keys =
-            vec![Key::Name, Key::Os, Key::Firmware, Key::Processors, Key::Memory, Key::Clock, Key::VirtioInput];
+        let mut keys = vec![
+            Key::Name,
+            Key::Os,
+            Key::Firmware,
+            Key::Processors,
+            Key::Memory,
+            Key::Clock,
+            Key::VirtioInput,
+            Key::Boot,
+            Key::Resolution,
+            Key::Autostart,
+            Key::Notes,
+        ];
         let disks = self.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).count();
-        keys.extend((0..disks).flat_map(|disk| [DiskKey::Bus, DiskKey::ReadOnly].map(|what| Key::Disk(disk, what))));
+        keys.extend((0..disks).flat_map(|disk| DiskKey::ALL.map(|what| Key::Disk(disk, what))));
         let of_card = [CardKey::Link, CardKey::Mac, CardKey::Forwards];
         keys.extend((0..self.networks.len()).flat_map(|card| of_card.map(|what| Key::Card(card, what))));
         keys
@@ -242,11 +313,16 @@ impl Machine {
             Key::Memory => self.memory.to_string(),
             Key::Clock => self.clock.word(),
             Key::VirtioInput => self.virtio_input.word(),
+            Key::Boot => self.boot_order().join(","),
+            Key::Resolution => self.resolution.to_string(),
+            Key::Autostart => self.autostart.word(),
+            Key::Notes => self.notes.clone(),
             Key::Disk(disk, what) => {
                 let drive = self.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).nth(disk)?;
                 match what {
                     DiskKey::Bus => drive.bus.word(),
                     DiskKey::ReadOnly => drive.read_only.word(),
+                    DiskKey::Cache => drive.cache.word(),
                 }
             }
             Key::Card(card, what) => {
@@ -276,12 +352,28 @@ impl Machine {
             Key::Memory => new.memory = key.number(value)?,
             Key::Clock => new.clock = key.word(value)?,
             Key::VirtioInput => new.virtio_input = key.word(value)?,
+            Key::Resolution => {
+                let known = RESOLUTIONS.contains(&value);
+                new.resolution = known.then(|| value.parse()).ok_or_else(|| key.refuse(value))??;
+            }
+            Key::Autostart => new.autostart = key.word(value)?,
+            Key::Notes => new.notes = value.to_owned(),
+            Key::Boot => {
+                new.boot = value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect();
+                new.check()?;
+                // Written down only if it is not how the devices stand anyway.
+                new.boot = new.boot_order();
+                if new.boot == new.device_names() {
+                    new.boot.clear();
+                }
+            }
             Key::Disk(disk, what) => {
                 let disks = new.drives.iter_mut().filter(|drive| drive.kind == DriveKind::Disk);
                 let drive = disks.into_iter().nth(disk).ok_or_else(missing)?;
                 match what {
                     DiskKey::Bus => drive.bus = key.word(value)?,
                     DiskKey::ReadOnly => drive.read_only = key.word(value)?,
+                    DiskKey::Cache => drive.cache = key.word(value)?,
                 }
             }
             Key::Card(card, what) => {
@@ -324,8 +416,10 @@ pub enum Live {
 pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
     let mut followed = from.clone();
     let mut changes = Vec::new();
-    // Nobody but people reads that.
+    // Nobody but people and their desktop reads that.
     followed.os.clone_from(&to.os);
+    followed.autostart = to.autostart;
+    followed.notes.clone_from(&to.notes);
     for (card, (old, new)) in followed.networks.iter_mut().zip(&to.networks).enumerate() {
         if old.link != new.link {
             changes.push(Live::Link { card, up: new.link });
@@ -342,7 +436,10 @@ pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
         return Ok(changes);
     }
     let keys = to.keys();
-    let changed = keys.into_iter().find(|key| followed.get(*key) != to.get(*key));
+    // With other devices the boot order is another one too, which says less.
+    let same_devices = followed.device_names() == to.device_names();
+    let mut told = keys.into_iter().filter(|key| same_devices || *key != Key::Boot);
+    let changed = told.find(|key| followed.get(*key) != to.get(*key));
     Err(Problem::NeedsOff(changed.map_or_else(|| "drives and network cards".to_owned(), |key| key.to_string())))
 }
 

@@ -30,7 +30,7 @@ fn machine() -> Machine {
 fn names_are_read_as_they_are_written() {
     let machine = machine();
     let keys = machine.keys();
-    assert_eq!(keys.len(), 7 + 2 * 2 + 2 * 3);
+    assert_eq!(keys.len(), 11 + 2 * 3 + 2 * 3);
     for key in keys {
         assert_eq!(key.to_string().parse(), Ok(key));
         assert!(machine.get(key).is_some() && !key.about().is_empty(), "{key}");
@@ -66,6 +66,7 @@ fn what_is_set_is_there() {
             }
             Takes::Number(range) => range.end().to_string(),
             Takes::Forwards => "tcp:2222:22 udp:53:5353".to_owned(),
+            Takes::Devices => "net1,cd0,disk0,disk1,net0".to_owned(),
             Takes::Text => match key {
                 Key::Card(..) => "52:54:00:00:00:03".to_owned(),
                 _ => "debian13".to_owned(),
@@ -99,7 +100,12 @@ fn bad_values_change_nothing() {
         (Key::Memory, "", "a number from 16 to"),
         (Key::Clock, "UTC", "utc or local"),
         (Key::VirtioInput, "true", "on or off"),
+        (Key::Resolution, "1x1", "800x600 or"),
+        (Key::Notes, "\0", "no control characters"),
+        (Key::Boot, "cd0,floppy0", "no “floppy0” to start from"),
+        (Key::Boot, "cd0,cd0", "twice"),
         (Key::Disk(0, DiskKey::Bus), "ide", "ahci or virtio"),
+        (Key::Disk(0, DiskKey::Cache), "unsafe", "writeback or direct"),
         (Key::Disk(2, DiskKey::ReadOnly), "on", "no setting “disk2.read-only”"),
         (card(CardKey::Link), "up", "on or off"),
         (card(CardKey::Mac), "01:02:03:04:05:06", "not an Ethernet address"),
@@ -127,6 +133,8 @@ fn running_machines_follow_cables_and_ports_only() {
     };
     assert_eq!(live(&old, &old), Ok(vec![]));
     assert_eq!(change("os", "debian13"), Ok(vec![]));
+    assert_eq!(change("autostart", "on"), Ok(vec![]));
+    assert_eq!(change("notes", "password: none"), Ok(vec![]));
     assert_eq!(change("net1.link", "off"), Ok(vec![Live::Link { card: 1, up: false }]));
     let one = Forward { protocol: Protocol::Tcp, host: 2222, guest: 22 };
     assert_eq!(
@@ -146,6 +154,16 @@ fn running_machines_follow_cables_and_ports_only() {
     other.networks[0].forwards[0].guest = 23;
     let elsewhere = Forward { guest: 23, ..one };
     assert_eq!(live(&with, &other), Ok(vec![Live::Forwards { card: 0, remove: vec![one], add: vec![elsewhere] }]));
+}
+
+#[test]
+fn devices_that_the_boot_order_does_not_name_follow() {
+    let mut machine = machine();
+    machine.set(Key::Boot, " cd0 ,net1").unwrap();
+    assert_eq!(machine.get(Key::Boot).as_deref(), Some("cd0,net1,disk0,disk1,net0"));
+    // How the devices stand anyway is not written down.
+    machine.set(Key::Boot, "").unwrap();
+    assert_eq!((machine.boot.len(), machine.get(Key::Boot).as_deref()), (0, Some("disk0,cd0,disk1,net0,net1")));
 }
 
 #[test]

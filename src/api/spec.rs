@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::machine::{Board, ImageFormat, MacAddress};
+use crate::machine::{Board, ImageFormat, MacAddress, Resolution};
 
 /// Most bytes of a [`Start`] message.
 pub const START_BYTES: usize = 64 << 10;
@@ -68,10 +68,16 @@ pub struct MachineSpec {
     pub firmware: FirmwareSpec,
     /// The video BIOS (`vgabios-virtio.bin`), for BIOS machines.
     pub video_rom: Option<FdIndex>,
-    /// Disks and CD drives, in boot order.
+    /// Disks and CD drives, in the order of their places.
     pub drives: Vec<DriveSpec>,
     /// Network cards.
     pub networks: Vec<NetworkSpec>,
+    /// Ids of drives and network cards to start from, best first; others follow in the order of their places.
+    #[serde(default)]
+    pub boot: Vec<String>,
+    /// What the monitor prefers at first.
+    #[serde(default)]
+    pub resolution: Resolution,
     /// virtio keyboard and tablet.
     pub virtio_input: bool,
     /// Where the first serial port's bytes go besides its ring buffer, e.g. a log.

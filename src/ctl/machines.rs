@@ -146,6 +146,7 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
                 let forwards: String = network.forwards.iter().map(forward).collect();
                 rows.push(("Network", format!("{}{forwards}", network.mac)));
             }
+            rows.push(("Boot order", machine.boot_order().join(", ")));
             rows.push(("Folder", entry.folder.display().to_string()));
             table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
         },

@@ -15,9 +15,7 @@ impl Library {
     /// Changes a machine's configuration as `edit` says, if the board, this computer and, when it runs, the machine can follow. After an
     /// error everything is as it was. Another name is another folder, and needs that the machine is off.
     pub fn change(&self, entry: &Entry, edit: impl FnOnce(&mut Machine) -> Result<(), Problem>) -> Result<Entry> {
-        // One at a time: what another process has just written down is not lost. The lock falls with the descriptor.
-        let turn = File::open(&entry.folder).at("open", &entry.folder)?;
-        turn.lock().at("lock", &entry.folder)?;
+        let _turn = entry.turn()?;
         let old = entry.reload()?;
         let mut new = old.clone();
         edit(&mut new.machine)?;
@@ -39,6 +37,7 @@ impl Library {
                 if new.machine.firmware == Firmware::Uefi && !variables.exists() {
                     firmware::new_variables(&variables)?;
                 }
+                self.tell_desktop(&old, &new)?;
                 new.save()?;
             }
             None if name != old.machine.name => return Err(Error::Running(old.machine.name)),
@@ -51,11 +50,31 @@ impl Library {
                         return Err(error);
                     }
                 }
+                self.tell_desktop(&old, &new)?;
                 new.save()?;
             }
         }
         // Takes the machine's lock itself.
         if name == new.machine.name { Ok(new) } else { self.rename(&new, &name) }
+    }
+}
+
+impl Library {
+    /// What the desktop starts at login.
+    fn tell_desktop(&self, old: &Entry, new: &Entry) -> Result<()> {
+        match new.machine.autostart == old.machine.autostart {
+            true => Ok(()),
+            false => self.set_autostart(new, new.machine.autostart),
+        }
+    }
+}
+
+impl Entry {
+    /// One change at a time: what another process has just written down is not lost. The lock falls with the descriptor.
+    pub(crate) fn turn(&self) -> Result<File> {
+        let turn = File::open(&self.folder).at("open", &self.folder)?;
+        turn.lock().at("lock", &self.folder)?;
+        Ok(turn)
     }
 }
 

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use api::machine::{
-    Board, Drive, DriveBus, DriveKind, Firmware, Forward, Host, ImageFormat, MacAddress, Machine, Network,
-    NetworkModel, Profile, RealTimeClock, Sizes, Wants, check_name, limits,
+    Board, DiskCache, Drive, DriveBus, DriveKind, Firmware, Forward, Host, ImageFormat, MacAddress, Machine, Network,
+    NetworkModel, Profile, RealTimeClock, Resolution, Sizes, Wants, check_name, limits,
 };
 use uuid::Uuid;
 
@@ -112,6 +112,7 @@ impl NewMachine {
             bus,
             image: Some(image),
             format,
+            cache: DiskCache::default(),
             read_only: false,
             installer: false,
         });
@@ -120,6 +121,7 @@ impl NewMachine {
             bus: DriveBus::Ahci,
             image: self.cd.clone(),
             format: ImageFormat::Raw,
+            cache: DiskCache::default(),
             read_only: true,
             installer: self.installer && self.cd.is_some(),
         };
@@ -148,9 +150,13 @@ impl NewMachine {
             processors: self.processors,
             memory: self.memory,
             clock,
+            boot: Vec::new(),
             drives,
             networks: (0..networks).map(|_| network.clone()).collect(),
             virtio_input,
+            resolution: Resolution::default(),
+            autostart: false,
+            notes: String::new(),
         }
     }
 
@@ -228,6 +234,7 @@ impl Library {
         let fill = |folder: &Path| {
             let mut machine = entry.machine.clone();
             machine.uuid = Uuid::new_v4();
+            machine.autostart = false;
             machine.name = name_from(&format!("{} (disposable)", name_from(&machine.name)));
             for (number, drive) in machine.drives.iter_mut().enumerate() {
                 let Some(path) = &mut drive.image else { continue };

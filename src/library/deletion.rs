@@ -100,7 +100,7 @@ impl Discarded {
     /// Deletes it for good.
     pub fn finish(self) -> Result<()> {
         engine::forget(self.entry.machine.uuid);
-        self.library.remove_launcher(self.entry.machine.uuid)?;
+        self.library.leave_desktop(self.entry.machine.uuid)?;
         std::fs::remove_dir_all(&self.hidden).at("delete", &self.hidden)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use api::machine::{Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, NetworkModel, Problem};
+use api::machine::{
+    DiskCache, Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, NetworkModel, Problem,
+};
 use uuid::Uuid;
 
 use crate::create::NewDisk;
@@ -24,8 +26,15 @@ impl Library {
             }
             NewDisk::Use { path, format } => (std::path::absolute(path).at("find", path)?, *format, None),
         };
-        let drive =
-            Drive { kind: DriveKind::Disk, bus, image: Some(image), format, read_only: false, installer: false };
+        let drive = Drive {
+            kind: DriveKind::Disk,
+            bus,
+            image: Some(image),
+            format,
+            cache: DiskCache::default(),
+            read_only: false,
+            installer: false,
+        };
         let added = self.change(entry, |machine| add(machine, drive));
         if let (Err(_), Some(path)) = (&added, made) {
             // Nobody knows of it; what failed is the error worth telling.
@@ -42,6 +51,7 @@ impl Library {
             image: None,
             format: ImageFormat::Raw,
             read_only: true,
+            cache: DiskCache::default(),
             installer: false,
         };
         self.change(entry, |machine| add(machine, drive))
@@ -55,7 +65,7 @@ impl Library {
         let drive = entry.machine.drives[index].clone();
         let changed = self.change(entry, |machine| match machine.drives.get(index) == Some(&drive) {
             true => {
-                machine.drives.remove(index);
+                machine.remove_drive(index);
                 Ok(())
             }
             // Somebody else has changed the drives meanwhile.
@@ -95,7 +105,7 @@ impl Library {
     pub fn remove_card(&self, entry: &Entry, name: &str) -> Result<Entry> {
         self.change(entry, |machine| {
             let index = (0..machine.networks.len()).find(|number| format!("net{number}") == name);
-            machine.networks.remove(index.ok_or_else(|| Problem::NoSetting(name.to_owned()))?);
+            machine.remove_card(index.ok_or_else(|| Problem::NoSetting(name.to_owned()))?);
             Ok(())
         })
     }

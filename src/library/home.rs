@@ -27,6 +27,8 @@ pub struct Library {
     home: PathBuf,
     /// Where the desktop looks for apps.
     applications: PathBuf,
+    /// Where it looks for what it starts at login.
+    autostart: PathBuf,
 }
 
 /// What [`Library::list`] found.
@@ -44,22 +46,31 @@ impl Library {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let data = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
         let home = variable("DORMER_HOME").or_else(|| Some(data.as_ref()?.join("dormer"))).ok_or(Error::NoHome)?;
-        let library = Self::at(home);
-        match data {
-            Some(data) => Ok(Self { applications: data.join("applications"), ..library }),
-            None => Ok(library),
+        let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+        let mut library = Self::at(home);
+        if let Some(data) = data {
+            library.applications = data.join("applications");
         }
+        if let Some(config) = config {
+            library.autostart = config.join("autostart");
+        }
+        Ok(library)
     }
 
     /// A library elsewhere, with launchers of its own that no desktop sees.
     pub fn at(home: impl Into<PathBuf>) -> Self {
         let home = home.into();
-        Self { applications: home.join("applications"), home }
+        Self { applications: home.join("applications"), autostart: home.join("autostart"), home }
     }
 
     /// Where launchers are.
     pub(crate) fn applications(&self) -> &Path {
         &self.applications
+    }
+
+    /// Where launchers are that the desktop runs at login.
+    pub(crate) fn autostart(&self) -> &Path {
+        &self.autostart
     }
 
     /// Where machines are.
@@ -157,7 +168,7 @@ impl Library {
         let unseen = children(&self.machines()).filter(hidden);
         for folder in children(&self.disposables()).chain(unseen).filter(|folder| is_abandoned(folder)) {
             if let Ok(entry) = Entry::load(&folder, false)
-                && let Err(error) = self.remove_launcher(entry.machine.uuid)
+                && let Err(error) = self.leave_desktop(entry.machine.uuid)
             {
                 tracing::warn!("a deleted machine's launcher stays: {error}");
             }

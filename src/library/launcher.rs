@@ -1,7 +1,8 @@
-//! Launchers: a machine among the desktop's apps (Desktop Entry Specification 1.5).
+//! Launchers: a machine among the desktop's apps (Desktop Entry Specification 1.5), and among what it starts at login (Desktop
+//! Application Autostart Specification 0.5).
 //!
-//! A launcher is a file in `$XDG_DATA_HOME/applications`, named by the machine's UUID, that runs `dormer --machine UUID`. It follows
-//! the machine: renamed with it, gone with it.
+//! A launcher is a file in `$XDG_DATA_HOME/applications` or `$XDG_CONFIG_HOME/autostart`, named by the machine's UUID, that runs
+//! `dormer --machine UUID`. It follows the machine: renamed with it, gone with it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,17 +19,8 @@ const ICON: &str = "io.github.dormer_vm.Dormer";
 impl Library {
     /// Puts a machine among the desktop's apps, or writes its launcher anew. Answers where.
     pub fn create_launcher(&self, entry: &Entry) -> Result<PathBuf> {
-        if std::env::var_os("FLATPAK_ID").is_some() {
-            return Err(Error::Sandboxed);
-        }
         let path = self.launcher(entry.machine.uuid);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).at("make", folder)?;
-        }
-        // The engine's neighbour; else whatever is found when it is run.
-        let program = engine::program("dormer").unwrap_or_else(|_| PathBuf::from("dormer"));
-        let home = std::env::var_os("DORMER_HOME").map(PathBuf::from);
-        atomic::write(&path, text(entry, &program, home.as_deref()).as_bytes())?;
+        write(entry, &path)?;
         Ok(path)
     }
 
@@ -39,25 +31,57 @@ impl Library {
 
     /// Removes a machine's launcher, if it has one.
     pub fn remove_launcher(&self, uuid: Uuid) -> Result<()> {
-        let path = self.launcher(uuid);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", &path),
-            _ => Ok(()),
-        }
+        remove(&self.launcher(uuid))
+    }
+
+    /// Has the desktop start a machine at login, or not any more.
+    pub(crate) fn set_autostart(&self, entry: &Entry, on: bool) -> Result<()> {
+        let path = self.autostart().join(name(entry.machine.uuid));
+        if on { write(entry, &path) } else { remove(&path) }
+    }
+
+    /// The machine is gone, and so is what the desktop knows of it.
+    pub(crate) fn leave_desktop(&self, uuid: Uuid) -> Result<()> {
+        self.remove_launcher(uuid)?;
+        remove(&self.autostart().join(name(uuid)))
     }
 
     /// The machine has another name.
     pub(crate) fn rename_launcher(&self, entry: &Entry) {
-        if self.has_launcher(entry.machine.uuid)
-            && let Err(error) = self.create_launcher(entry)
-        {
+        let launcher = self.has_launcher(entry.machine.uuid).then(|| self.create_launcher(entry).map(drop));
+        let autostart = entry.machine.autostart.then(|| self.set_autostart(entry, true));
+        for error in [launcher, autostart].into_iter().flatten().filter_map(Result::err) {
             // It still starts the machine.
             tracing::warn!("the launcher keeps its name: {error}");
         }
     }
 
     fn launcher(&self, uuid: Uuid) -> PathBuf {
-        self.applications().join(format!("{ICON}.machine-{uuid}.desktop"))
+        self.applications().join(name(uuid))
+    }
+}
+
+fn name(uuid: Uuid) -> String {
+    format!("{ICON}.machine-{uuid}.desktop")
+}
+
+fn write(entry: &Entry, path: &Path) -> Result<()> {
+    if std::env::var_os("FLATPAK_ID").is_some() {
+        return Err(Error::Sandboxed);
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).at("make", folder)?;
+    }
+    // The engine's neighbour; else whatever is found when it is run.
+    let program = engine::program("dormer").unwrap_or_else(|_| PathBuf::from("dormer"));
+    let home = std::env::var_os("DORMER_HOME").map(PathBuf::from);
+    atomic::write(path, text(entry, &program, home.as_deref()).as_bytes())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", path),
+        _ => Ok(()),
     }
 }
 
@@ -118,6 +142,32 @@ mod tests {
         assert!(path.exists());
         let entry = gone.restore().unwrap();
         library.delete(&entry).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_desktop_starts_machines_at_login() {
+        let (home, library, entry) = crate::fixture::library_with_one();
+        let path = home.path().join("autostart").join(name(entry.machine.uuid));
+        let set = |entry: &Entry, value| {
+            library.change(entry, |machine| machine.set(api::settings::Key::Autostart, value)).unwrap()
+        };
+        let entry = set(&entry, "on");
+        assert!(
+            std::fs::read_to_string(&path).unwrap().contains("\nName=One\n")
+                && !library.has_launcher(entry.machine.uuid)
+        );
+        let entry = library.rename(&entry, "two").unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("\nName=two\n"));
+        // Also one that is on.
+        let lock = entry.lock().unwrap();
+        let off = set(&entry, "off");
+        assert!(!path.exists());
+        set(&off, "on");
+        drop(lock);
+        let (copy, _lock) = library.copy_disposable(&entry.reload().unwrap()).unwrap();
+        assert!(path.exists() && !copy.machine.autostart);
+        library.delete(&entry.reload().unwrap()).unwrap();
         assert!(!path.exists());
     }
 

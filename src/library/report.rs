@@ -1,9 +1,11 @@
 //! A report about a machine, for those who are asked for help: one text with the host, the configuration and the ends of the logs.
 //!
-//! It goes to strangers: the person's home folder and login name are left out of everything in it.
+//! It goes to strangers: the person's home folder and login name are left out of everything in it, and so are their notes.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+
+use api::machine::Machine;
 
 use crate::entry::Entry;
 use crate::logs::{Log, Source};
@@ -36,7 +38,8 @@ fn whole(entry: &Entry, kvm: &str) -> String {
     line("KVM", kvm);
     line("Sandbox", if Path::new("/.flatpak-info").exists() { "Flatpak" } else { "none" });
     line("State", entry.state().word());
-    let configuration = toml::to_string(&entry.machine).unwrap_or_else(|error| error.to_string());
+    let machine = Machine { notes: String::new(), ..entry.machine.clone() };
+    let configuration = toml::to_string(&machine).unwrap_or_else(|error| error.to_string());
     let _ = write!(text, "\n--- machine.toml ---\n{configuration}");
     for log in entry.all_logs() {
         section(&mut text, &log);
@@ -94,7 +97,8 @@ mod tests {
         let host = Host { processors: 2, memory: 4096 };
         let mut new = NewMachine::new("one", Profile::Linux, Firmware::Bios, Wants::default(), host);
         new.cd = Some(home.join("Downloads/debian.iso"));
-        let entry = library.create(&new).unwrap();
+        let mut entry = library.create(&new).unwrap();
+        entry.machine.notes = "the password is sesame".into();
         let lines: String = (0..100).map(|number| format!("line {number}\n")).collect();
         let said = format!("{lines}read {}/x, /media/alice/stick/y\x1b[2J\n{}", home.display(), "z".repeat(900));
         std::fs::write(entry.logs().join("engine.log"), said).unwrap();
@@ -111,6 +115,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
+        assert!(!text.contains("sesame"), "{text}");
         assert!(!text.contains("alice") && !text.contains("line 20\n") && !text.contains('\x1b'), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= LINE));
         assert!(!text.contains("Kernel: \n"));

@@ -5,9 +5,11 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use api::machine::Resolution;
 use chipset::{ByteSink, Pflash, PowerRequest, key};
 use device::input::InputRouter;
 use device::pci::{Devfn, HighBars, SharedMemory};
+use display::edid::DisplaySize;
 use rustix::rand::GetRandomFlags;
 use virtio::input::Input;
 use virtio::rng::{EntropySource, Rng};
@@ -85,6 +87,8 @@ impl Board {
         let screen = Arc::new(Screen::default());
         let video = self.add_vga(screen.clone(), setup.video_rom, &chips.lpc)?;
         let vga = Arc::clone(lock(&video).vga());
+        let Resolution { width, height } = setup.resolution;
+        lock(&video).set_display_size(DisplaySize { width, height, width_mm: 0, height_mm: 0 });
         if setup.virtio_input {
             input.add_keyboard(self.add_virtio(KEYBOARD, Input::<Keyboard>::default(), &chips.lpc)?);
             input.add_pointer(self.add_virtio(TABLET, Input::<Tablet>::default(), &chips.lpc)?);
@@ -104,7 +108,7 @@ impl Board {
             hpet: true,
             ecam: None,
             high_bars: None,
-            boot,
+            boot: firmware::ordered(boot, &setup.boot),
             boot_menu_wait: None,
         };
         let high_bars = lock(&self.root).high_bars();

@@ -339,6 +339,8 @@ impl Machine {
                 stream: Some(stream),
                 link: true,
             }],
+            boot: vec!["net".into()],
+            resolution: "1920x1080".parse().unwrap(),
             virtio_input: true,
             serial: None,
             debugcon: None,

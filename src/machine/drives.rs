@@ -93,13 +93,13 @@ fn connect<D: Completions + 'static>(queue: &DiskQueue, device: &Arc<Mutex<D>>) 
 }
 
 impl Board {
-    /// Puts the AHCI controller and all drives on the board. Gives them with the order to boot in.
+    /// Puts the AHCI controller and all drives on the board. Gives them with what firmware calls each.
     pub(crate) fn add_drives(
         &mut self,
         drives: Vec<Drive>,
         chips: &Chips,
         tell: impl Fn(News) + Clone + Send + Sync + 'static,
-    ) -> Result<(Drives, Vec<BootTarget>), BuildError> {
+    ) -> Result<(Drives, Vec<(String, BootTarget)>), BuildError> {
         let ahci = self.keep(Ahci::new(self.dma(), self.msi.clone()));
         let mut all = Drives { ahci: ahci.clone(), ram: self.ram.clone(), list: Vec::new() };
         let mut boot = Vec::new();
@@ -114,7 +114,7 @@ impl Board {
             }
             let place = match (kind, &queue) {
                 (DriveSpecKind::AhciCd, medium) => {
-                    boot.push(BootTarget::Ahci { port });
+                    boot.push((id.clone(), BootTarget::Ahci { port }));
                     if let Some(queue) = medium {
                         connect(queue, &ahci);
                     }
@@ -123,7 +123,7 @@ impl Board {
                     Place::AhciCd(usize::from(port - 1))
                 }
                 (DriveSpecKind::AhciDisk, Some(queue)) => {
-                    boot.push(BootTarget::Ahci { port });
+                    boot.push((id.clone(), BootTarget::Ahci { port }));
                     connect(queue, &ahci);
                     let serial = format!("DM{port:05}");
                     lock(&ahci).attach(port.into(), AtaDrive::disk(queue.clone(), &serial, "Dormer disk"));
@@ -131,7 +131,7 @@ impl Board {
                     Place::AhciDisk
                 }
                 (DriveSpecKind::VirtioBlk, Some(queue)) => {
-                    boot.push(BootTarget::VirtioBlk { slot });
+                    boot.push((id.clone(), BootTarget::VirtioBlk { slot }));
                     let serial = format!("DMV{slot:05}");
                     let device = Blk::new(queue.clone(), &serial);
                     let function = self.add_virtio(Devfn::new(slot, 0), device, &chips.lpc)?;

@@ -27,13 +27,13 @@ pub(crate) struct Networks {
 }
 
 impl Board {
-    /// Puts the cards on the board. Gives them with the order to boot from them.
+    /// Puts the cards on the board. Gives them with what firmware calls each.
     pub(crate) fn add_networks(
         &mut self,
         networks: Vec<Network>,
         chips: &Chips,
         tell: impl Fn(News) + Clone + Send + 'static,
-    ) -> Result<(Networks, Vec<BootTarget>), BuildError> {
+    ) -> Result<(Networks, Vec<(String, BootTarget)>), BuildError> {
         let mut jacks = Vec::new();
         let mut boot = Vec::new();
         for (slot, Network { id, mac, stream, link }) in (FIRST_SLOT..).zip(networks) {
@@ -50,7 +50,7 @@ impl Board {
             let card = self.add_virtio(Devfn::new(slot, 0), Net::new(Arc::clone(&port), mac.0, None), &chips.lpc)?;
             let card: Weak<Mutex<dyn FrameSink>> = Arc::<Mutex<VirtioPci<Net>>>::downgrade(&card);
             port.connect(card);
-            boot.push(BootTarget::Network { slot });
+            boot.push((id.clone(), BootTarget::Network { slot }));
             jacks.push(Jack { id, port });
         }
         Ok((Networks { jacks }, boot))

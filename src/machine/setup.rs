@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::net::UnixStream;
 
-use api::machine::{ImageFormat, MacAddress};
+use api::machine::{ImageFormat, MacAddress, Resolution};
 use api::spec::DriveSpecKind;
 use uuid::Uuid;
 
@@ -23,10 +23,14 @@ pub struct Setup {
     pub firmware: Firmware,
     /// The video BIOS.
     pub video_rom: Option<Vec<u8>>,
-    /// Disks and CD drives, in boot order.
+    /// Disks and CD drives, in the order of their places.
     pub drives: Vec<Drive>,
     /// Network cards.
     pub networks: Vec<Network>,
+    /// Ids of drives and network cards to start from, best first; others follow.
+    pub boot: Vec<String>,
+    /// What the monitor prefers at first.
+    pub resolution: Resolution,
     /// virtio keyboard and tablet.
     pub virtio_input: bool,
     /// Log of the first serial port.

@@ -113,6 +113,8 @@ fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
         video_rom: spec.video_rom.map(|index| fds.file(index).and_then(contents)).transpose()?,
         drives,
         networks,
+        boot: spec.boot,
+        resolution: spec.resolution,
         virtio_input: spec.virtio_input,
         serial: spec.serial.map(|index| fds.file(index)).transpose()?,
         debugcon: spec.debugcon.map(|index| fds.file(index)).transpose()?,

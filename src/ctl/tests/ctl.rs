@@ -179,6 +179,14 @@ fn settings_are_set_and_told() {
     let settings = desk.good("set one --json").json();
     assert_eq!((&settings["memory"], &settings["disk0.bus"]), (&"128".into(), &"ahci".into()));
     assert!(desk.good("set one").out.contains("clock=utc"), "all of them, with what they are for");
+    desk.good("set one boot=net0,disk0 disk0.cache=direct resolution=1024x768 notes=two,words");
+    let settings = desk.good("set one --json").json();
+    assert_eq!((&settings["boot"], &settings["disk0.cache"]), (&"net0,disk0,cd0".into(), &"direct".into()));
+    assert_eq!((&settings["resolution"], &settings["notes"]), (&"1024x768".into(), &"two,words".into()));
+    assert!(desk.good("show one").out.contains("net0, disk0, cd0"));
+    desk.bad("set one boot=cd0,cd7", "this machine has no “cd7” to start from");
+    desk.bad("set one disk0.cache=unsafe", "takes writeback or direct");
+    desk.good("set one boot= disk0.cache=writeback");
     // All of it or nothing.
     desk.bad("set one processors=2 memory=1", "“memory” takes a number from 16");
     assert_eq!(desk.good("set one --json").json()["processors"], "1");
@@ -187,6 +195,8 @@ fn settings_are_set_and_told() {
     assert_eq!(desk.run(&["set", "one", "colour=red"]).code, 2);
     // Running, it follows what it can.
     desk.good("start one");
+    desk.good("set one notes=");
+    desk.bad("set one boot=cd0", "“boot” can only be changed while the machine is off");
     desk.bad("set one memory=256", "“memory” can only be changed while the machine is off");
     desk.good("set one net0.link=off");
     assert!(desk.good("serial one").out.ends_with("[\"net0\" false]"));

@@ -15,6 +15,8 @@ pub fn insert(entry: &mut Entry, drive: &str, medium: &Medium) -> Result<()> {
     if medium.kind != MediumKind::Cd {
         return Err(Error::NotACd(medium.path.clone()));
     }
+    let _turn = entry.turn()?;
+    *entry = entry.reload()?;
     let index = find(entry, drive)?;
     // Opened in any case, so that nobody is promised what cannot be read.
     let file = open_image(&medium.path, true)?;
@@ -31,6 +33,8 @@ pub fn insert(entry: &mut Entry, drive: &str, medium: &Medium) -> Result<()> {
 
 /// Takes out what is in a CD drive, even when the guest has locked it.
 pub fn eject(entry: &mut Entry, drive: &str) -> Result<()> {
+    let _turn = entry.turn()?;
+    *entry = entry.reload()?;
     let index = find(entry, drive)?;
     if !entry.is_stopped() {
         entry.running()?.control()?.execute(&Command::Eject { id: drive.to_owned() })?;

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use api::machine::{Drive, DriveBus, DriveKind, Firmware, RealTimeClock};
+use api::machine::{DiskCache, Drive, DriveBus, DriveKind, Firmware, RealTimeClock};
 use api::spec::{
     DriveSpec, DriveSpecKind, FdIndex, FirmwareSpec, ImageSpec, MachineSpec, NetworkSpec, START_BYTES, START_FDS,
     Start, Started,
 };
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv,
     sendmsg, socketpair,
@@ -136,6 +137,8 @@ impl Parts {
             video_rom,
             drives,
             networks,
+            boot: machine.boot_order(),
+            resolution: machine.resolution,
             virtio_input: machine.virtio_input,
             serial,
             debugcon,
@@ -186,20 +189,47 @@ impl Parts {
             return Ok(None);
         }
         let read_only = drive.read_only || drive.kind == DriveKind::Cd;
-        let file = open_image(&path, read_only)?;
+        let file = match drive.cache {
+            DiskCache::Direct if drive.kind == DriveKind::Disk => self.open_past_cache(&path, read_only)?,
+            DiskCache::Direct | DiskCache::Writeback => open_image(&path, read_only)?,
+        };
         Ok(Some(ImageSpec { file: self.add(file), format: drive.format, read_only }))
     }
+
+    /// Opens an image so that it passes the host's cache by, which the engine sees; where that cannot be, as all others.
+    fn open_past_cache(&mut self, path: &Path, read_only: bool) -> Result<File> {
+        match open_image_with(path, read_only, OFlags::DIRECT) {
+            Err(Error::Io { source, .. }) if is_no_direct(&source) => {
+                let path = path.display();
+                self.notes.push(format!(
+                    "The file system of {path} does not let a disk pass the cache by: it goes through it."
+                ));
+            }
+            opened => return opened,
+        }
+        open_image(path, read_only)
+    }
+}
+
+/// File systems without O_DIRECT say so when a file is opened.
+fn is_no_direct(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported)
 }
 
 /// Opens an image with the access its drive has, and locks it against other users: writers alone, readers among themselves.
 ///
 /// The lock is on the open file, so it goes to the engine with the descriptor.
 pub(crate) fn open_image(path: &Path, read_only: bool) -> Result<File> {
+    open_image_with(path, read_only, OFlags::empty())
+}
+
+fn open_image_with(path: &Path, read_only: bool, flags: OFlags) -> Result<File> {
     let kind = std::fs::metadata(path).at("open", path)?.file_type();
     if !kind.is_file() && !kind.is_block_device() {
         return Err(Error::Media(crate::media::Error::NotAFile(path.to_owned())));
     }
-    let file = OpenOptions::new().read(true).write(!read_only).open(path).at("open", path)?;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(!read_only).custom_flags(flags.bits() as i32).open(path).at("open", path)?;
     let locked = if read_only { file.try_lock_shared() } else { file.try_lock() };
     match locked {
         Ok(()) => Ok(file),

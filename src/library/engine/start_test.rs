@@ -26,6 +26,23 @@ fn images_are_locked_as_their_drives_use_them() {
 }
 
 #[test]
+fn disks_pass_the_cache_by_where_they_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.img");
+    std::fs::write(&path, b"x").unwrap();
+    let mut parts = Parts { descriptors: Vec::new(), notes: Vec::new() };
+    let file = parts.open_past_cache(&path, false).unwrap();
+    let direct = rustix::fs::fcntl_getfl(&file).unwrap().contains(OFlags::DIRECT);
+    assert_eq!(direct, parts.notes.is_empty(), "either so, or with a word about it");
+    assert!(matches!(parts.open_past_cache(&path, true), Err(Error::ImageInUse(_))));
+    // A file system that cannot.
+    parts.notes.clear();
+    let file = parts.open_past_cache(Path::new("/proc/version"), true).unwrap();
+    assert!(!rustix::fs::fcntl_getfl(&file).unwrap().contains(OFlags::DIRECT));
+    assert!(parts.notes[0].contains("/proc/version does not let"), "{:?}", parts.notes);
+}
+
+#[test]
 fn logs_are_put_aside() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("engine.log");

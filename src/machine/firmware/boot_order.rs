@@ -35,6 +35,12 @@ impl fmt::Display for BootTarget {
     }
 }
 
+/// The devices in the order that `order` names them in; those that it does not name follow.
+pub(crate) fn ordered(mut devices: Vec<(String, BootTarget)>, order: &[String]) -> Vec<BootTarget> {
+    devices.sort_by_key(|(id, _)| order.iter().position(|named| named == id).unwrap_or(usize::MAX));
+    devices.into_iter().map(|(_, target)| target).collect()
+}
+
 /// The file, closed with a zero; none when there is nothing to say.
 pub(super) fn text(targets: &[BootTarget]) -> Option<Vec<u8>> {
     let lines: Vec<_> = targets.iter().map(BootTarget::to_string).collect();
@@ -44,6 +50,15 @@ pub(super) fn text(targets: &[BootTarget]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn named_ones_come_first() {
+        let (disk, cd) = (BootTarget::VirtioBlk { slot: 0x10 }, BootTarget::Ahci { port: 0 });
+        let (net, other) = (BootTarget::Network { slot: 2 }, BootTarget::Network { slot: 3 });
+        let devices = || vec![("disk0".into(), disk), ("cd0".into(), cd), ("net0".into(), net), ("net1".into(), other)];
+        assert_eq!(ordered(devices(), &[]), [disk, cd, net, other]);
+        assert_eq!(ordered(devices(), &["net1".into(), "gone".into(), "cd0".into()]), [other, cd, disk, net]);
+    }
 
     #[test]
     fn a_line_each() {

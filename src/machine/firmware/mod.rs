@@ -15,6 +15,7 @@ use std::ops::Range;
 
 pub use crate::memory::RamLayout;
 pub use boot_order::BootTarget;
+pub(crate) use boot_order::ordered;
 
 /// The files that [`acpi_files`] makes.
 pub const ACPI_FILES: [&str; 3] = [acpi::RSDP_FILE, acpi::TABLES_FILE, acpi::LOADER_FILE];

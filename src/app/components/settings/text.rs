@@ -19,8 +19,17 @@ pub(super) fn of(key: Key) -> (String, String) {
         Key::Firmware => {
             (gettext("Firmware"), gettext("An installed system starts only with the one it was installed with"))
         }
+        Key::Resolution => {
+            (gettext("Screen Size"), gettext("What the system finds when it starts"))
+        }
+        Key::Autostart => (gettext("Start at Login"), gettext("The machine starts when you log in to this computer")),
+        Key::Notes => (gettext("Notes"), String::new()),
+        Key::Boot => (gettext("Boot Order"), String::new()),
         Key::Disk(_, DiskKey::Bus) => {
             (gettext("Controller"), gettext("virtio is faster; the system in it needs a driver for it"))
+        }
+        Key::Disk(_, DiskKey::Cache) => {
+            (gettext("Cache"), gettext("What the system in it has saved is safe either way"))
         }
         Key::Disk(_, DiskKey::ReadOnly) => (gettext("Read-Only"), gettext("The system cannot write to this disk")),
         Key::Card(_, CardKey::Link) => (gettext("Cable"), gettext("Pulled out, the machine is offline")),
@@ -39,6 +48,9 @@ pub(super) fn value(key: Key, word: &str) -> String {
         (Key::Clock, "local") => gettext("Local Time"),
         (Key::Disk(_, DiskKey::Bus), "ahci") => gettext("AHCI, for every system"),
         (Key::Disk(_, DiskKey::Bus), "virtio") => gettext("virtio"),
+        (Key::Disk(_, DiskKey::Cache), "writeback") => gettext("This Computer’s"),
+        (Key::Disk(_, DiskKey::Cache), "direct") => gettext("None: Straight to the Disk"),
+        (Key::Resolution, size) => size.replace('x', " × "),
         _ => word.to_owned(),
     }
 }
