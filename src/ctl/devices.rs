@@ -35,7 +35,18 @@ pub(crate) fn disk(library: &Library, entry: &Entry, action: &DiskAction) -> Res
             }
             library.remove_drive(entry, drive)?;
         }
-        DiskAction::Grow { drive, size } => library.grow_disk(entry, drive, NewDisk::parse_size(size)?)?,
+        DiskAction::Grow { drive, size } => {
+            let size = NewDisk::parse_size(size)?;
+            library.grow_disk(entry, drive, size)?;
+            let place = entry.machine.drive_names().iter().position(|name| name == drive);
+            let fits = place.and_then(|place| entry.disk_fits(&entry.machine.drives[place]));
+            if let Some(fits) = fits.filter(|fits| *fits < size) {
+                eprintln!(
+                    "dormerctl: there is room for {} GiB of it: a machine that fills it further has to wait for more",
+                    fits >> 30
+                );
+            }
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A stopped machine's drives and network cards: added, removed, made larger.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use api::machine::{
@@ -12,7 +13,7 @@ use crate::engine::open_image;
 use crate::entry::{Entry, FILE};
 use crate::error::{Error, Result, Trying};
 use crate::home::Library;
-use crate::{firmware, image};
+use crate::{firmware, host, image};
 
 impl Library {
     /// Adds a disk behind the drives there are. One that is made goes into the machine's folder.
@@ -50,8 +51,8 @@ impl Library {
             bus: DriveBus::Ahci,
             image: None,
             format: ImageFormat::Raw,
-            read_only: true,
             cache: DiskCache::default(),
+            read_only: true,
             installer: false,
         };
         self.change(entry, |machine| add(machine, drive))
@@ -142,6 +143,19 @@ impl Entry {
     pub fn disk_size(&self, drive: &Drive) -> Option<u64> {
         let file = std::fs::File::open(self.image(drive.image.as_ref()?)).ok()?;
         image::guest_size(&file, drive.format).ok()
+    }
+
+    /// Bytes that a disk's image could take: what it takes already, and the room where it is. It may have a larger size than that, and
+    /// a machine whose system then fills it has to wait for room.
+    pub fn disk_fits(&self, drive: &Drive) -> Option<u64> {
+        let path = self.image(drive.image.as_ref()?);
+        let taken = path.metadata().ok()?.blocks().saturating_mul(512);
+        Some(taken.saturating_add(host::free_space(&path).ok()?))
+    }
+
+    /// Bytes that a new disk in its folder could take.
+    pub fn new_disk_fits(&self) -> Option<u64> {
+        host::free_space(&self.folder).ok()
     }
 }
 

@@ -1,5 +1,3 @@
-use api::machine::{Firmware, Host, Profile, Wants};
-
 use super::*;
 use crate::fixture::library_with_one;
 
@@ -78,6 +76,13 @@ fn disks_grow() {
         let error = library.grow_disk(&entry, name, size).unwrap_err().to_string();
         assert!(error.contains(words), "{name} {size}: {error}");
     }
+    // Whether there can be such a file is the file system's matter.
+    if let Err(error) = library.grow_disk(&entry, "disk1", 63 << 40) {
+        assert!(error.to_string().contains("its file system has no files of 64512 GiB"), "{error}");
+    }
+    let fits: Vec<_> = entry.machine.drives.iter().map(|drive| entry.disk_fits(drive).is_some()).collect();
+    assert_eq!(fits, [true, false, true]);
+    assert!(entry.disk_fits(&entry.machine.drives[0]) >= entry.new_disk_fits().map(|free| free / 2));
     let held = open_image(&entry.folder.join("disk.qcow2"), false).unwrap();
     assert!(matches!(library.grow_disk(&entry, "disk0", 50 << 30), Err(Error::ImageInUse(_))));
     drop(held);

@@ -53,7 +53,12 @@ pub(crate) fn grow(file: &File, path: &Path, size: u64, format: ImageFormat) -> 
             if size <= data.len() {
                 return Err(refuse(format!("it has {} bytes already", data.len())));
             }
-            file.set_len(size).and_then(|()| file.sync_all()).at("write", path)
+            match file.set_len(size).and_then(|()| file.sync_all()) {
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                    Err(refuse(format!("its file system has no files of {} GiB", size >> 30)))
+                }
+                result => result.at("write", path),
+            }
         }
     }
 }
