@@ -49,7 +49,7 @@ pub(crate) enum Order {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Summary {
     /// Its folder and configuration.
-    pub(crate) entry: Entry,
+    pub(crate) entry: Box<Entry>,
     /// What it does now.
     pub(crate) state: State,
     /// When it last started.
@@ -59,7 +59,7 @@ pub(crate) struct Summary {
 impl Summary {
     /// What a machine does now. Asks its engine, if it has one.
     pub(crate) fn of(entry: Entry) -> Self {
-        Self { state: entry.state(), last_start: entry.last_start(), entry }
+        Self { state: entry.state(), last_start: entry.last_start(), entry: Box::new(entry) }
     }
 
     /// Its identity.
@@ -173,6 +173,10 @@ pub(crate) enum Change {
     UseDisk(PathBuf),
     /// An empty CD drive more.
     AddCd,
+    /// This image in this CD drive.
+    InsertCd(String, PathBuf),
+    /// This CD drive empty.
+    EjectCd(String),
     /// Without this drive.
     RemoveDrive(String),
     /// This disk larger, in bytes.
@@ -185,7 +189,7 @@ pub(crate) enum Change {
 
 /// Changes a machine.
 pub(crate) fn change(uuid: Uuid, change: &Change) -> Result<Entry> {
-    let (library, entry) = (Library::open()?, find(uuid)?);
+    let (library, mut entry) = (Library::open()?, find(uuid)?);
     let first = entry.machine.drives.iter().find(|drive| drive.kind == DriveKind::Disk);
     let bus = first.map(|drive| drive.bus).unwrap_or_default();
     match change {
@@ -201,6 +205,14 @@ pub(crate) fn change(uuid: Uuid, change: &Change) -> Result<Entry> {
             library.add_disk(&entry, &NewDisk::Use { path: medium.path, format: medium.format }, bus)
         }
         Change::AddCd => library.add_cd(&entry),
+        Change::InsertCd(drive, path) => {
+            library::engine::insert(&mut entry, drive, &library::media::inspect(path)?)?;
+            Ok(entry)
+        }
+        Change::EjectCd(drive) => {
+            library::engine::eject(&mut entry, drive)?;
+            Ok(entry)
+        }
         Change::RemoveDrive(name) => library.remove_drive(&entry, name),
         Change::Grow(name, size) => {
             library.grow_disk(&entry, name, *size)?;
@@ -211,9 +223,19 @@ pub(crate) fn change(uuid: Uuid, change: &Change) -> Result<Entry> {
     }
 }
 
-/// Bytes that a machine's system sees of each of its drives.
-pub(crate) fn disk_sizes(entry: &Entry) -> Vec<Option<u64>> {
-    entry.machine.drives.iter().map(|drive| entry.disk_size(drive)).collect()
+/// How large a machine's disks are and could be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DiskSizes {
+    /// Of each drive, bytes that the system in it sees; and bytes that there is room for in all.
+    pub(crate) drives: Vec<(Option<u64>, Option<u64>)>,
+    /// Bytes that there is room for in a new one.
+    pub(crate) new: Option<u64>,
+}
+
+/// Looks how large a machine's disks are.
+pub(crate) fn disk_sizes(entry: &Entry) -> DiskSizes {
+    let drives = entry.machine.drives.iter().map(|drive| (entry.disk_size(drive), entry.disk_fits(drive))).collect();
+    DiskSizes { drives, new: entry.new_disk_fits() }
 }
 
 /// What deleting a machine does to its images.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use api::control::RunState;
-use api::machine::{DriveKind, Firmware, Machine, check_name};
+use api::machine::{Drive, DriveKind, Firmware, Machine, check_name};
 use gtk::glib;
 use library::{Loss, State};
 
@@ -50,17 +50,31 @@ pub(crate) fn bytes(bytes: u64) -> String {
     glib::format_size_full(bytes, glib::FormatSizeFlags::IEC_UNITS).into()
 }
 
+/// What a drive is called, by its number among those of its kind, from 0.
+pub(crate) fn drive(kind: DriveKind, number: usize) -> String {
+    let number = (number + 1).to_string();
+    match kind {
+        DriveKind::Disk => gettext_f("Disk {number}", &[("number", &number)]),
+        DriveKind::Cd => gettext_f("CD Drive {number}", &[("number", &number)]),
+    }
+}
+
+/// What a network card is called, by its number from 0.
+pub(crate) fn card(number: usize) -> String {
+    gettext_f("Network Card {number}", &[("number", &(number + 1).to_string())])
+}
+
+/// What is in a drive.
+pub(crate) fn medium(drive: &Drive) -> String {
+    match drive.image.as_deref().and_then(|path| path.file_name()) {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => gettext("Empty"),
+    }
+}
+
 /// Disks, one after the other.
 pub(crate) fn drives(machine: &Machine, kind: DriveKind) -> String {
-    let names: Vec<_> = machine
-        .drives
-        .iter()
-        .filter(|drive| drive.kind == kind)
-        .map(|drive| match drive.image.as_deref().and_then(|path| path.file_name()) {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => gettext("Empty"),
-        })
-        .collect();
+    let names: Vec<_> = machine.drives.iter().filter(|drive| drive.kind == kind).map(medium).collect();
     if names.is_empty() { gettext("None") } else { names.join(", ") }
 }
 

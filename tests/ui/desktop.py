@@ -7,6 +7,7 @@ import sys
 
 from session import until
 
+ROW_DROP_HERE = "#3584E4"  # the accent colour, as rows of lists have it around them
 DROP_HERE = "#0461BE"  # the accent colour, as text has it
 
 
@@ -21,10 +22,11 @@ def geometry(window):
     return tuple(int(values[key]) for key in ("X", "Y", "WIDTH", "HEIGHT"))
 
 
-def marked():
-    """How many pixels of the screen have the colour that says: drop it here?"""
-    shot = subprocess.run(["import", "-window", "root", "png:-"], check=True, capture_output=True).stdout
-    only = ["-fuzz", "1%", "-fill", "black", "+opaque", DROP_HERE, "-fill", "white", "-opaque", DROP_HERE]
+def marked(colour=DROP_HERE, part=()):
+    """How many pixels of the screen, or of a part of it, have the colour that says: drop it here?"""
+    crop = ["-crop", "{2}x{3}+{0}+{1}".format(*part), "+repage"] if part else []
+    shot = subprocess.run(["import", "-window", "root", *crop, "png:-"], check=True, capture_output=True).stdout
+    only = ["-fuzz", "1%", "-fill", "black", "+opaque", colour, "-fill", "white", "-opaque", colour]
     count = ["convert", "png:-", *only, "-format", "%[fx:mean*w*h]", "info:"]
     return float(subprocess.run(count, input=shot, check=True, capture_output=True).stdout)
 

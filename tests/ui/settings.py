@@ -4,15 +4,17 @@
     tests/ui/settings.py --out target/ui-settings
 """
 
+import itertools
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
 
 import drive
-from desktop import xdotool
+from desktop import ROW_DROP_HERE, geometry, marked, xdotool
 from session import until
 
 NAME = "Little machine"
@@ -46,8 +48,15 @@ def walk(app, arguments):
     off(app)
     refused(app)
     dialog = app.find("dialog", "Settings of")
+    # What was typed just before counts too.
+    page(app, "General")
+    reach(app, "text", "Notes")
+    app.key("ctrl+End")
+    xdotool("type", "--delay", 5, " yet")
     next(node for node in app.below(dialog) if node.get_name() == "Close" and node.get_role_name().endswith("button")).do_action(0)
     app.wait_gone("Settings of")
+    app.wait_shown("no password yet")
+    app.picture("machine-page")
     app.window()
     app.window_action(1, "open")
     app.enter(NAME)
@@ -117,7 +126,18 @@ def off(app):
     switch(app, "Fast Keyboard")
     wait_set("virtio-input", "off")
 
+    at_login = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "autostart"
+    switch(app, "Start at Login")
+    wait_set("autostart", "on")
+    assert "--machine " in next(at_login.glob("*.desktop")).read_text()
+    switch(app, "Start at Login")
+    wait_set("autostart", "off")
+    assert not list(at_login.glob("*.desktop"))
+    notes(app)
+
     page(app, "System")
+    choose(app, "Screen Size", "End")
+    wait_set("resolution", "2560x1440")
     number(app, "Processors", 3)
     wait_set("processors", "3")
     number(app, "Memory", 640)
@@ -128,10 +148,17 @@ def off(app):
     choose(app, "Firmware", "Down" if firmware == "bios" else "Up")
     wait_set("firmware", firmware)
 
+    boot_order(app)
+
     page(app, "Storage")
+    medium(app)
     bus = settings()["disk0.bus"]
     choose(app, "Controller", "Up" if bus == "virtio" else "Down")
     wait_set("disk0.bus", "ahci" if bus == "virtio" else "virtio")
+    choose(app, "Cache", "Down")
+    wait_set("disk0.cache", "direct")
+    choose(app, "Cache", "Up")
+    wait_set("disk0.cache", "writeback")
     switch(app, "Read-Only")
     wait_set("disk0.read-only", "on")
     switch(app, "Read-Only")
@@ -148,21 +175,116 @@ def off(app):
     until("one card", 10, lambda: "net1.link" not in settings())
 
 
+def notes(app):
+    """A text of some lines, kept as it is typed."""
+    reach(app, "text", "Notes")
+    xdotool("type", "--delay", 30, "root has")
+    app.key("Return")
+    xdotool("type", "--delay", 30, "no password")
+    wait_set("notes", "root has\nno password")
+    app.picture("notes")
+
+
+def boot_order(app):
+    """Devices go up and down, and the focus goes with them."""
+    assert settings()["boot"] == "disk0,cd0,net0"
+    reach(app, "button", "Move CD Drive 1 Up")
+    app.key("Return")
+    wait_set("boot", "cd0,disk0,net0")
+    # There is no way further up.
+    app.wait_focus("button", "Move CD Drive 1 Down")
+    app.picture("boot-order")
+    reach(app, "button", "Move Network Card 1 Up")
+    app.key("Return")
+    wait_set("boot", "cd0,net0,disk0")
+    app.wait_focus("button", "Move Network Card 1 Up")
+    app.press("Move Disk 1 Up")
+    wait_set("boot", "cd0,disk0,net0")
+    app.press("Move CD Drive 1 Down")
+    wait_set("boot", "disk0,cd0,net0")
+    drag(app, "Network Card 1", "Disk 1")
+    wait_set("boot", "net0,disk0,cd0")
+    app.press("Move Network Card 1 Down")
+    wait_set("boot", "disk0,net0,cd0")
+
+
+def drag(app, name, onto):
+    """Drags a row of the boot order onto another one."""
+    origin = geometry(app.window())
+
+    def place(row):
+        box = app.find("list item", row).get_extents(app.atspi.CoordType.WINDOW)
+        return origin[0] + box.x, origin[1] + box.y + box.height // 2
+
+    (x, y), (to_x, to_y) = place(name), place(onto)
+    app.move(x + 150, y)
+    xdotool("mousedown", 1)
+    steps = itertools.cycle([(x + 180, y), (to_x + 180, to_y), (to_x + 150, to_y)])
+
+    def over():
+        # It is taken where it moves; its left edge says so.
+        app.move(*next(steps))
+        return marked(ROW_DROP_HERE, (to_x - 4, to_y, 24, 1)) > 0
+
+    until("place that takes the row", 20, over)
+    app.picture("dragged")
+    xdotool("mouseup", 1)
+
+
+def image(drive=1, name=NAME):
+    """The image in a drive, by its place."""
+    done = subprocess.run([BINARIES / "dormerctl", "show", name, "--json"], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["machine"]["drive"][drive].get("image")
+
+
+def medium(app, running=False):
+    """A medium goes out of a CD drive and into it."""
+    iso = image()
+    app.wait_shown(pathlib.Path(iso).name)
+    app.press("Eject from CD Drive 1")
+    until("empty drive", 10, lambda: image() is None)
+    app.wait_shown("Empty")
+    app.picture("empty-drive-running" if running else "empty-drive")
+    app.press("Insert into CD Drive 1")
+    app.window("Insert a CD")
+    app.wait_shown("CD and DVD Images")
+    # A path is typed from its first character on.
+    app.key("slash")
+    app.wait_focus("text", "")
+    app.key("ctrl+a")
+    xdotool("type", "--delay", 30, iso)
+    # What the dialog thinks comes next.
+    app.key("shift+End", "Delete", "Return")
+    until("full drive", 10, lambda: image() == iso)
+    app.window()
+    app.wait_shown(pathlib.Path(iso).name)
+    app.picture("full-drive-running" if running else "full-drive")
+
+
 def drives(app):
     """Disks come, grow and go, with their images."""
     folder = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines" / NAME
     activate(app, "Add a Disk")
     app.find("spin button", "Size in GiB")
     app.picture("add-disk")
+    number(app, "Size in GiB", 25)
     answer(app, "Add")
     app.find("button", "Make Disk 2 Larger")
     assert (folder / "disk-2.qcow2").exists() and settings()["disk1.read-only"] == "off"
     app.wait_shown("25.0\u00a0GiB")
     app.press("Make Disk 2 Larger")
-    app.find("spin button", "Size in GiB")
+    # Twice as large, or what there is room for.
+    proposed = lambda: app.find("spin button", "Size in GiB").get_value_iface().get_current_value()
+    until("a size between 26 and 50 GiB", 10, lambda: 26 <= proposed() <= 50)
     app.picture("grow-disk")
+    number(app, "Size in GiB", 60000)
+    app.wait_shown("This computer has room for")
+    app.picture("grow-disk-too-large")
+    number(app, "Size in GiB", 26)
+    if shutil.disk_usage(folder).free > 26 << 30:
+        app.wait_gone("This computer has room for")
     answer(app, "Make Larger")
-    app.wait_shown("50.0\u00a0GiB")
+    app.wait_shown("26.0\u00a0GiB")
     app.picture("two-disks")
     app.press("Remove Disk 2")
     app.find("label", "Remove “Disk 2”?")
@@ -214,6 +336,9 @@ def on(app):
     sensitive = app.atspi.StateType.SENSITIVE
     assert not app.find("combo box", "Firmware").get_state_set().contains(sensitive)
     app.picture("running")
+    assert not app.find("button", "Move Disk 1 Down").get_state_set().contains(sensitive)
+    page(app, "Storage")
+    medium(app, running=True)
     page(app, "Network")
     switch(app, "Cable")
     wait_set("net0.link", "off")

@@ -395,7 +395,7 @@ mod tests {
             let mut new = NewMachine::new(name, Profile::Linux, Firmware::Bios, Wants::default(), host);
             new.os = os.map(ToOwned::to_owned);
             let last_start = started.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-            Summary { entry: library.create(&new).unwrap(), state: State::Stopped, last_start }
+            Summary { entry: Box::new(library.create(&new).unwrap()), state: State::Stopped, last_start }
         };
         let machines = [
             ("Alpha", Some("debian13"), None),

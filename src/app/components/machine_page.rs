@@ -137,6 +137,21 @@ impl SimpleComponent for MachinePage {
                             },
 
                             adw::PreferencesGroup {
+                                set_title: &gettext("Notes"),
+                                #[watch]
+                                set_visible: model.has_notes(),
+
+                                gtk::Label {
+                                    #[watch]
+                                    set_label: &model.fact(|machine| machine.notes.clone()),
+                                    set_wrap: true,
+                                    set_wrap_mode: gtk::pango::WrapMode::WordChar,
+                                    set_xalign: 0.0,
+                                    set_selectable: true,
+                                },
+                            },
+
+                            adw::PreferencesGroup {
                                 set_title: &gettext("Hardware"),
 
                                 adw::ActionRow {
@@ -232,6 +247,10 @@ impl MachinePage {
 
     fn fact(&self, say: impl Fn(&api::machine::Machine) -> String) -> String {
         self.summary.as_ref().map_or_else(String::new, |summary| say(&summary.entry.machine))
+    }
+
+    fn has_notes(&self) -> bool {
+        self.summary.as_ref().is_some_and(|summary| !summary.entry.machine.notes.trim().is_empty())
     }
 
     fn open_label(&self) -> String {

@@ -9,6 +9,7 @@ pub(crate) mod machine_list;
 pub(crate) mod machine_page;
 pub(crate) mod new_machine;
 mod number_row;
+mod pick_cd;
 pub(crate) mod settings;
 pub(crate) mod shortcuts;
 pub(crate) mod window;

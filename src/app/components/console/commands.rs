@@ -15,6 +15,7 @@ use super::typing::Typist;
 use super::window::ConsoleWindow;
 use super::{closing, grab, send_keys, view};
 use crate::actions;
+use crate::components::pick_cd;
 use crate::i18n::gettext;
 use crate::machines::Order;
 
@@ -136,21 +137,8 @@ pub(super) fn release_input(root: &adw::ApplicationWindow, display: &Display, ty
 
 /// Lets the person pick an image for the CD drive.
 pub(super) fn pick_cd(root: &adw::ApplicationWindow, sender: &ComponentSender<ConsoleWindow>) {
-    let images = gtk::FileFilter::new();
-    images.set_name(Some(&gettext("CD and DVD Images")));
-    images.add_suffix("iso");
-    // Some have other names.
-    let all = gtk::FileFilter::new();
-    all.set_name(Some(&gettext("All Files")));
-    all.add_pattern("*");
-    let filters: gio::ListStore = [images, all].into_iter().collect();
-    let dialog = gtk::FileDialog::builder().title(gettext("Insert a CD")).modal(true).filters(&filters).build();
     let sender = sender.clone();
-    dialog.open(Some(root), None::<&gio::Cancellable>, move |picked| {
-        if let Some(path) = picked.ok().and_then(|file| file.path()) {
-            sender.input(ConsoleMsg::Ask(Order::InsertCd(path)));
-        }
-    });
+    pick_cd::pick(Some(root), move |path| sender.input(ConsoleMsg::Ask(Order::InsertCd(path))));
 }
 
 /// The machine's menu.

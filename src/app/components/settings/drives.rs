@@ -1,20 +1,41 @@
 //! The page of disks and CD drives: what each is set to, adding, removing, making larger.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use adw::prelude::*;
 use api::machine::{Drive, DriveKind};
 use api::settings::{DiskKey, Key};
-use gtk::{gio, glib};
+use gtk::glib;
 use relm4::prelude::*;
 
+use super::disk_size::{self, Size};
+use super::medium::MediumRow;
 use super::{SettingsDialog, SettingsMsg, nothing, remove_button};
-use crate::components::{ask, number_row};
+use crate::components::ask;
 use crate::i18n::{gettext, gettext_f};
-use crate::machines::Change;
+use crate::machines::{Change, DiskSizes};
+use crate::words;
 
-/// Most GiB of a disk that is made here.
-const MOST: u64 = 65536;
-/// GiB that a new disk is proposed to have.
-const PROPOSED: u64 = 25;
+/// How large a disk is.
+pub(super) struct SizeRow {
+    /// The disk's place among the drives.
+    place: usize,
+    row: adw::ActionRow,
+    grow: gtk::Button,
+    /// As far as it was looked.
+    now: Rc<Cell<Size>>,
+}
+
+impl SizeRow {
+    /// What was found out.
+    pub(super) fn show(&self, sizes: &DiskSizes) {
+        let (size, room) = sizes.drives.get(self.place).copied().unwrap_or_default();
+        self.row.set_subtitle(&size.map_or_else(|| gettext("Cannot be read"), words::bytes));
+        self.grow.set_visible(size.is_some());
+        self.now.set(Size { bytes: size.unwrap_or(0), room });
+    }
+}
 
 impl SettingsDialog {
     /// Fills the page.
@@ -23,34 +44,42 @@ impl SettingsDialog {
             self.machine.drives.iter().cloned().zip(self.machine.drive_names()).collect();
         let (mut disks, mut cds) = (0, 0);
         for (place, (drive, name)) in drives.into_iter().enumerate() {
-            let (title, keys) = match drive.kind {
+            let (number, keys) = match drive.kind {
                 DriveKind::Disk => {
-                    let keys = [DiskKey::Bus, DiskKey::ReadOnly].map(|what| Key::Disk(disks, what));
                     disks += 1;
-                    (gettext_f("Disk {number}", &[("number", &disks.to_string())]), keys.to_vec())
+                    (disks - 1, DiskKey::ALL.map(|what| Key::Disk(disks - 1, what)).to_vec())
                 }
                 DriveKind::Cd => {
                     cds += 1;
-                    (gettext_f("CD Drive {number}", &[("number", &cds.to_string())]), Vec::new())
+                    (cds - 1, Vec::new())
                 }
             };
+            let title = words::drive(drive.kind, number);
             let group = self.group(page, &title, &keys, sender);
-            let image = drive.image.as_deref().and_then(|image| image.file_name());
-            let image = image.map_or_else(|| gettext("Empty"), |image| image.to_string_lossy().into_owned());
-            group.set_description(Some(&glib::markup_escape_text(&image)));
             let remove = self.remover(&title, &drive, &name, sender);
             group.set_header_suffix(Some(&remove));
-            if drive.kind == DriveKind::Disk {
-                let row = self.size_row(&title, &name, sender);
-                group.add(&row);
-                self.sizes.push((place, row));
+            match drive.kind {
+                DriveKind::Disk => {
+                    group.set_description(Some(&glib::markup_escape_text(&words::medium(&drive))));
+                    let size = self.size_row(place, &title, &name, sender);
+                    group.add(&size.row);
+                    self.sizes.push(size);
+                }
+                DriveKind::Cd => {
+                    let medium = MediumRow::new(place, &name, &title, sender.input_sender());
+                    group.add(&medium.row);
+                    self.media.push(medium);
+                }
             }
         }
         if self.machine.drives.is_empty() {
             nothing(page, &gettext("This machine has no drives."));
         }
         let add = adw::PreferencesGroup::new();
-        add.add(&self.button_row(&gettext("Add a Disk…"), sender, |row, input| ask_new_disk(row, input.clone())));
+        let room = self.room.clone();
+        add.add(&self.button_row(&gettext("Add a Disk…"), sender, move |row, input| {
+            disk_size::ask_new(row, room.get(), input.clone());
+        }));
         add.add(&self.button_row(&gettext("Add a CD Drive"), sender, |_, input| {
             input.emit(SettingsMsg::Change(Change::AddCd));
         }));
@@ -78,7 +107,7 @@ impl SettingsDialog {
     }
 
     /// How large a disk is, and a button that makes it larger.
-    fn size_row(&mut self, title: &str, name: &str, sender: &ComponentSender<Self>) -> adw::ActionRow {
+    fn size_row(&mut self, place: usize, title: &str, name: &str, sender: &ComponentSender<Self>) -> SizeRow {
         let row = adw::ActionRow::builder().title(gettext("Size")).build();
         row.add_css_class("property");
         let grow = gtk::Button::builder().label(gettext("Make Larger…")).valign(gtk::Align::Center).build();
@@ -87,64 +116,11 @@ impl SettingsDialog {
         let which = gettext_f("Make {name} Larger", &[("name", title)]);
         grow.update_property(&[gtk::accessible::Property::Label(&which)]);
         let (input, name, title) = (sender.input_sender().clone(), name.to_owned(), title.to_owned());
-        grow.connect_clicked(move |button| ask_size(button, &title, &name, input.clone()));
+        let now = Rc::new(Cell::default());
+        let known = now.clone();
+        grow.connect_clicked(move |button| disk_size::ask_larger(button, &title, &name, known.get(), input.clone()));
         row.add_suffix(&grow);
-        self.needs_off.push(grow.upcast());
-        row
+        self.needs_off.push(grow.clone().upcast());
+        SizeRow { place, row, grow, now }
     }
-}
-
-/// A question with a number of GiB in it.
-fn question(heading: &str, body: &str, responses: &[(&str, &str)]) -> (adw::AlertDialog, adw::SpinRow) {
-    let dialog = adw::AlertDialog::new(Some(heading), Some(body));
-    let row = number_row::new(&gettext("Size in GiB"), 1..=MOST, 1);
-    let group = adw::PreferencesGroup::new();
-    group.add(&row);
-    dialog.set_extra_child(Some(&group));
-    dialog.add_response("cancel", &gettext("_Cancel"));
-    dialog.add_responses(responses);
-    dialog.set_response_appearance("act", adw::ResponseAppearance::Suggested);
-    dialog.set_default_response(Some("act"));
-    dialog.set_close_response("cancel");
-    (dialog, row)
-}
-
-fn ask_size(parent: &gtk::Button, title: &str, name: &str, input: relm4::Sender<SettingsMsg>) {
-    let heading = gettext_f("Make “{name}” Larger", &[("name", title)]);
-    let body = gettext(
-        "What is on it stays. The system in the machine has to make use of the new room. It cannot be made smaller again.",
-    );
-    let (dialog, row) = question(&heading, &body, &[("act", &gettext("_Make Larger"))]);
-    row.set_value((PROPOSED * 2) as f64);
-    let name = name.to_owned();
-    dialog.choose(Some(parent), None::<&gio::Cancellable>, move |response| {
-        if response == "act" {
-            row.update();
-            input.emit(SettingsMsg::Change(Change::Grow(name, (row.value() as u64) << 30)));
-        }
-    });
-}
-
-fn ask_new_disk(parent: &adw::ButtonRow, input: relm4::Sender<SettingsMsg>) {
-    let body = gettext("A new disk is empty and takes room as it fills.");
-    let responses = [("file", gettext("_Use an Image…")), ("act", gettext("_Add"))];
-    let responses = [(responses[0].0, responses[0].1.as_str()), (responses[1].0, responses[1].1.as_str())];
-    let (dialog, row) = question(&gettext("Add a Disk"), &body, &responses);
-    row.set_value(PROPOSED as f64);
-    let window = parent.root().and_downcast::<gtk::Window>();
-    dialog.choose(Some(parent), None::<&gio::Cancellable>, move |response| match response.as_str() {
-        "act" => {
-            row.update();
-            input.emit(SettingsMsg::Change(Change::AddDisk((row.value() as u64) << 30)));
-        }
-        "file" => {
-            let chooser = gtk::FileDialog::builder().title(gettext("Choose a Disk Image")).modal(true).build();
-            chooser.open(window.as_ref(), None::<&gio::Cancellable>, move |picked| {
-                if let Some(path) = picked.ok().and_then(|file| file.path()) {
-                    input.emit(SettingsMsg::Change(Change::UseDisk(path)));
-                }
-            });
-        }
-        _ => {}
-    });
 }

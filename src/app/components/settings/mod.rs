@@ -3,13 +3,19 @@
 //! Each row is one setting of [`api::settings`], so the app can set what `dormerctl set` can, with the same checks. A value that
 //! is refused is told why, and the row goes back to what is so.
 
+mod boot;
+mod disk_size;
 mod drives;
 mod forwards;
+mod medium;
+mod notes;
 mod refusal;
 mod row;
 mod text;
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use adw::prelude::*;
 use api::machine::Machine;
@@ -17,10 +23,14 @@ use api::settings::{CardKey, Key};
 use relm4::prelude::*;
 use uuid::Uuid;
 
+use self::boot::BootOrder;
+use self::drives::SizeRow;
 use self::forwards::Forwards;
+use self::medium::MediumRow;
+use self::notes::Notes;
 use self::row::Row;
 use crate::i18n::{gettext, gettext_f};
-use crate::machines::{self, Change, Summary};
+use crate::machines::{self, Change, DiskSizes, Summary};
 use crate::words;
 
 /// The dialog.
@@ -33,14 +43,20 @@ pub(crate) struct SettingsDialog {
     names: HashMap<String, String>,
     rows: Vec<Row>,
     forwards: Vec<Forwards>,
+    boot: Option<BootOrder>,
+    media: Vec<MediumRow>,
+    notes: Option<Notes>,
     pages: Vec<adw::PreferencesPage>,
     banner: adw::Banner,
     /// What is to be changed next; the newest value of each setting.
     waiting: Vec<Change>,
     /// Something is being changed.
     setting: bool,
-    /// Rows with the sizes of drives, by the drives' places.
-    sizes: Vec<(usize, adw::ActionRow)>,
+    /// The person has closed the dialog.
+    closed: bool,
+    sizes: Vec<SizeRow>,
+    /// Bytes that there is room for in a new disk.
+    room: Rc<Cell<Option<u64>>>,
     /// What cannot be done while the machine is on.
     needs_off: Vec<gtk::Widget>,
 }
@@ -70,8 +86,8 @@ pub(crate) enum SettingsOutput {
 pub(crate) enum Found {
     /// The machine as it is now, or why it did not change.
     Done(Result<Box<Machine>, String>),
-    /// Bytes that the system in it sees of each drive.
-    Sizes(Vec<Option<u64>>),
+    /// How large its disks are.
+    Sizes(DiskSizes),
 }
 
 impl Component for SettingsDialog {
@@ -97,11 +113,16 @@ impl Component for SettingsDialog {
             names,
             rows: Vec::new(),
             forwards: Vec::new(),
+            boot: None,
+            media: Vec::new(),
+            notes: None,
             pages: Vec::new(),
             banner: adw::Banner::new(&gettext("The machine is on: some settings can be changed once it is off")),
             waiting: Vec::new(),
             setting: false,
+            closed: false,
             sizes: Vec::new(),
+            room: Rc::default(),
             needs_off: Vec::new(),
         };
         model.build(&root, &sender);
@@ -128,8 +149,12 @@ impl Component for SettingsDialog {
                 self.waiting.push(change);
                 self.next(&sender);
             }
-            // The window is gone when the app ends: then nobody needs to know.
-            SettingsMsg::Closed => drop(sender.output(SettingsOutput::Closed)),
+            SettingsMsg::Closed => {
+                self.waiting.extend(self.notes.as_ref().and_then(Notes::news));
+                self.next(&sender);
+                self.closed = true;
+                self.end(&sender);
+            }
         }
     }
 
@@ -151,10 +176,19 @@ impl Component for SettingsDialog {
             }
         }
         self.next(&sender);
+        self.end(&sender);
     }
 }
 
 impl SettingsDialog {
+    /// Tells that the dialog is closed, once all that the person wanted is done.
+    fn end(&self, sender: &ComponentSender<Self>) {
+        if self.closed && !self.setting {
+            // The window is gone when the app ends: then nobody needs to know.
+            drop(sender.output(SettingsOutput::Closed));
+        }
+    }
+
     /// Sets what waits, one after the other, so that the last word of the person is the last one heard.
     fn next(&mut self, sender: &ComponentSender<Self>) {
         if self.setting || self.waiting.is_empty() {
@@ -182,11 +216,9 @@ impl SettingsDialog {
         });
     }
 
-    fn show_sizes(&self, sizes: &[Option<u64>]) {
-        for (place, row) in &self.sizes {
-            let size = sizes.get(*place).copied().flatten();
-            row.set_subtitle(&size.map_or_else(|| gettext("Cannot be read"), words::bytes));
-        }
+    fn show_sizes(&self, sizes: &DiskSizes) {
+        self.room.set(sizes.new);
+        self.sizes.iter().for_each(|row| row.show(sizes));
     }
 
     /// The machine is like this now.
@@ -201,6 +233,7 @@ impl SettingsDialog {
             self.pages.drain(..).for_each(|page| root.remove(&page));
             self.rows.clear();
             self.forwards.clear();
+            self.media.clear();
             self.sizes.clear();
             self.needs_off.clear();
             self.build(root, sender);
@@ -216,6 +249,9 @@ impl SettingsDialog {
     fn show(&self) {
         self.rows.iter().for_each(|row| row.show(&self.machine, self.live));
         self.forwards.iter().for_each(|forwards| forwards.show(&self.machine));
+        self.boot.iter().for_each(|boot| boot.show(&self.machine, self.live));
+        self.notes.iter().for_each(|notes| notes.show(&self.machine));
+        self.media.iter().for_each(|medium| medium.show(&self.machine));
         self.needs_off.iter().for_each(|widget| widget.set_sensitive(!self.live));
         self.banner.set_revealed(self.live);
     }
@@ -223,18 +259,24 @@ impl SettingsDialog {
     fn build(&mut self, root: &adw::PreferencesDialog, sender: &ComponentSender<Self>) {
         let general = self.page(root, "general", &gettext("General"), "computer-symbolic");
         general.set_banner(Some(&self.banner));
-        self.group(&general, "", &[Key::Name, Key::Os, Key::Clock], sender);
+        self.group(&general, "", &[Key::Name, Key::Os, Key::Clock, Key::Autostart], sender);
         self.group(&general, &gettext("Keyboard and Mouse"), &[Key::VirtioInput], sender);
+        let notes = Notes::new(sender.input_sender().clone());
+        general.add(&notes.group);
+        self.notes = Some(notes);
 
         let system = self.page(root, "system", &gettext("System"), "emblem-system-symbolic");
-        self.group(&system, "", &[Key::Processors, Key::Memory, Key::Firmware], sender);
+        self.group(&system, "", &[Key::Processors, Key::Memory, Key::Firmware, Key::Resolution], sender);
+        let boot = BootOrder::new(&self.machine, sender.input_sender().clone());
+        system.add(&boot.group);
+        self.boot = Some(boot);
 
         let storage = self.page(root, "storage", &gettext("Storage"), "drive-harddisk-symbolic");
         self.add_drives(&storage, sender);
 
         let network = self.page(root, "network", &gettext("Network"), "network-wired-symbolic");
         for card in 0..self.machine.networks.len() {
-            let title = gettext_f("Network Card {number}", &[("number", &(card + 1).to_string())]);
+            let title = words::card(card);
             let keys = [CardKey::Link, CardKey::Mac].map(|what| Key::Card(card, what));
             let group = self.group(&network, &title, &keys, sender);
             group.set_description(Some(&gettext("Shares this computer’s network")));

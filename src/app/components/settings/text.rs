@@ -19,9 +19,7 @@ pub(super) fn of(key: Key) -> (String, String) {
         Key::Firmware => {
             (gettext("Firmware"), gettext("An installed system starts only with the one it was installed with"))
         }
-        Key::Resolution => {
-            (gettext("Screen Size"), gettext("What the system finds when it starts"))
-        }
+        Key::Resolution => (gettext("Screen Size"), gettext("What the system finds when it starts")),
         Key::Autostart => (gettext("Start at Login"), gettext("The machine starts when you log in to this computer")),
         Key::Notes => (gettext("Notes"), String::new()),
         Key::Boot => (gettext("Boot Order"), String::new()),

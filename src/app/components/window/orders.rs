@@ -169,7 +169,10 @@ impl Window {
     fn console_for(&mut self, uuid: Uuid, sender: &ComponentSender<Self>) -> Option<&Controller<ConsoleWindow>> {
         if !self.consoles.contains_key(&uuid) {
             let known = self.summary(uuid).cloned();
-            let read = || Some(Summary { state: State::Stopped, last_start: None, entry: machines::find(uuid).ok()? });
+            let read = || {
+                let entry = Box::new(machines::find(uuid).ok()?);
+                Some(Summary { state: State::Stopped, last_start: None, entry })
+            };
             self.add_console(known.or_else(read)?, sender);
         }
         self.consoles.get(&uuid)
