@@ -180,6 +180,11 @@ pub fn grub_rescue() -> Option<PathBuf> {
     packaged("/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
 }
 
+/// The same as a disk.
+pub fn grub_rescue_disk() -> Option<PathBuf> {
+    packaged("/usr/lib/grub-rescue/grub-rescue-usb.img")
+}
+
 /// iPXE (package `ipxe`), BIOS.
 pub fn ipxe() -> Option<PathBuf> {
     packaged("/usr/lib/ipxe/ipxe.iso")
