@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dormer_tests::guest::Guest;
+use dormer_tests::guest::{Guest, Home};
 use dormer_tests::{media, medium_or_skip};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -27,6 +27,19 @@ fn ovmf_opens_its_shell() {
     // Its prompt is too short to be found on a picture, but keys wait for it.
     guest.type_text("echo dormer dormer dormer\n");
     guest.wait_screen("dormer dormer dormer", LIMIT);
+}
+
+/// Firmware takes the size that the monitor prefers.
+#[test]
+fn the_screen_has_the_size_that_was_set() {
+    let home = Home::new();
+    let arguments = ["--firmware", "uefi", "--disk", "none", "--memory", "512", "--cpus", "1"];
+    home.must(&[&["create", "uefi-size"], &arguments[..]].concat());
+    home.must(&["set", "uefi-size", "resolution=1440x900", "net0.link=off"]);
+    let mut guest = Guest::start_in(home, "uefi-size");
+    guest.wait_screen("or any other key to continue.", LIMIT);
+    let picture = guest.screenshot("size");
+    assert_eq!((picture.width, picture.height), (1440, 900));
 }
 
 #[test]
