@@ -142,10 +142,28 @@ def off(app):
     page(app, "Network")
     write(app, "Ethernet Address", "52:54:00:00:00:07")
     wait_set("net0.mac", "52:54:00:00:00:07")
+    connect(app)
     activate(app, "Add a Network Card")
     until("second card", 10, lambda: settings().get("net1.link") == "on")
     app.press("Remove Network Card 2")
     until("one card", 10, lambda: "net1.link" not in settings())
+
+
+def connect(app):
+    """A card is connected to something else, and back."""
+    choose(app, "Connected To", "Down")
+    wait_set("net0.network", "internal:lan")
+    app.wait_shown("Internal network lan")
+    assert not any(app.is_shown(node) for node in app.nodes() if node.get_name().startswith("Add a port")), "no ports lead there"
+    write(app, "Network Name", "lab")
+    wait_set("net0.network", "internal:lab")
+    app.picture("internal-network")
+    write(app, "Network Name", "two words")
+    app.wait_shown("cannot be a network's name")
+    until("name as it is", 10, lambda: "lab" in text_of(app, "Network Name"))
+    choose(app, "Connected To", "Up")
+    wait_set("net0.network", "nat")
+    app.wait_shown("Shared with this computer")
 
 
 def drives(app):
@@ -215,6 +233,13 @@ def on(app):
     assert not app.find("combo box", "Firmware").get_state_set().contains(sensitive)
     app.picture("running")
     page(app, "Network")
+    app.wait_shown("4.0\u00a0KiB sent, 3.0\u00a0MiB received")
+    app.picture("traffic")
+    choose(app, "Connected To", "Down")
+    wait_set("net0.network", "internal:lan")
+    app.wait_shown("Internal network lan")
+    choose(app, "Connected To", "Up")
+    wait_set("net0.network", "nat")
     switch(app, "Cable")
     wait_set("net0.link", "off")
     port = free_port()

@@ -3,25 +3,35 @@
 //! Each row is one setting of [`api::settings`], so the app can set what `dormerctl set` can, with the same checks. A value that
 //! is refused is told why, and the row goes back to what is so.
 
+mod connection;
 mod drives;
 mod forwards;
 mod refusal;
 mod row;
 mod text;
+mod traffic;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use adw::prelude::*;
+use api::control::NetworkStatus;
 use api::machine::Machine;
 use api::settings::{CardKey, Key};
+use gtk::glib;
 use relm4::prelude::*;
 use uuid::Uuid;
 
+use self::connection::Connection;
 use self::forwards::Forwards;
 use self::row::Row;
+use self::traffic::Traffic;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Change, Summary};
 use crate::words;
+
+/// How often network cards of a running machine are looked at.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The dialog.
 pub(crate) struct SettingsDialog {
@@ -32,6 +42,8 @@ pub(crate) struct SettingsDialog {
     /// Systems' names by their ids.
     names: HashMap<String, String>,
     rows: Vec<Row>,
+    connections: Vec<Connection>,
+    traffic: Vec<Traffic>,
     forwards: Vec<Forwards>,
     pages: Vec<adw::PreferencesPage>,
     banner: adw::Banner,
@@ -52,6 +64,8 @@ pub(crate) enum SettingsMsg {
     Show(Summary),
     /// The person wants this.
     Change(Change),
+    /// Time to look at what goes through network cards.
+    Look,
     /// The dialog is closed.
     Closed,
 }
@@ -70,6 +84,8 @@ pub(crate) enum SettingsOutput {
 pub(crate) enum Found {
     /// The machine as it is now, or why it did not change.
     Done(Result<Box<Machine>, String>),
+    /// What the engine says of network cards.
+    Networks(Vec<NetworkStatus>),
     /// Bytes that the system in it sees of each drive.
     Sizes(Vec<Option<u64>>),
 }
@@ -96,6 +112,8 @@ impl Component for SettingsDialog {
             machine: summary.entry.machine,
             names,
             rows: Vec::new(),
+            connections: Vec::new(),
+            traffic: Vec::new(),
             forwards: Vec::new(),
             pages: Vec::new(),
             banner: adw::Banner::new(&gettext("The machine is on: some settings can be changed once it is off")),
@@ -106,6 +124,13 @@ impl Component for SettingsDialog {
         };
         model.build(&root, &sender);
         model.measure(&sender);
+        model.look(&sender);
+        // Until the dialog is gone.
+        let input = sender.input_sender().clone();
+        glib::timeout_add_local(LOOK, move || match input.send(SettingsMsg::Look) {
+            Ok(()) => glib::ControlFlow::Continue,
+            Err(_) => glib::ControlFlow::Break,
+        });
         model.show();
         ComponentParts { model, widgets: () }
     }
@@ -128,6 +153,7 @@ impl Component for SettingsDialog {
                 self.waiting.push(change);
                 self.next(&sender);
             }
+            SettingsMsg::Look => self.look(&sender),
             // The window is gone when the app ends: then nobody needs to know.
             SettingsMsg::Closed => drop(sender.output(SettingsOutput::Closed)),
         }
@@ -137,6 +163,7 @@ impl Component for SettingsDialog {
         let result = match found {
             Found::Done(result) => result,
             Found::Sizes(sizes) => return self.show_sizes(&sizes),
+            Found::Networks(cards) => return self.traffic.iter().for_each(|traffic| traffic.show(&cards)),
         };
         self.setting = false;
         match result {
@@ -147,6 +174,7 @@ impl Component for SettingsDialog {
             Err(why) => {
                 refusal::say(root, &why);
                 self.rows.iter().for_each(Row::refuse);
+                self.connections.iter().for_each(Connection::refuse);
                 self.show();
             }
         }
@@ -172,6 +200,16 @@ impl SettingsDialog {
             let changed = machines::change(uuid, &change);
             Found::Done(changed.map(|entry| Box::new(entry.machine)).map_err(|error| error.to_string()))
         });
+    }
+
+    /// Looks what goes through network cards.
+    fn look(&self, sender: &ComponentSender<Self>) {
+        if self.live {
+            let uuid = self.uuid;
+            sender.spawn_oneshot_command(move || Found::Networks(machines::networks(uuid)));
+        } else {
+            self.traffic.iter().for_each(|traffic| traffic.show(&[]));
+        }
     }
 
     /// Looks how large the drives are.
@@ -200,6 +238,8 @@ impl SettingsDialog {
             let page = root.visible_page_name();
             self.pages.drain(..).for_each(|page| root.remove(&page));
             self.rows.clear();
+            self.connections.clear();
+            self.traffic.clear();
             self.forwards.clear();
             self.sizes.clear();
             self.needs_off.clear();
@@ -209,12 +249,14 @@ impl SettingsDialog {
             }
         }
         self.measure(sender);
+        self.look(sender);
         self.show();
     }
 
     /// All rows show what is so.
     fn show(&self) {
         self.rows.iter().for_each(|row| row.show(&self.machine, self.live));
+        self.connections.iter().for_each(|connection| connection.show(&self.machine, self.live));
         self.forwards.iter().for_each(|forwards| forwards.show(&self.machine));
         self.needs_off.iter().for_each(|widget| widget.set_sensitive(!self.live));
         self.banner.set_revealed(self.live);
@@ -237,7 +279,8 @@ impl SettingsDialog {
             let title = gettext_f("Network Card {number}", &[("number", &(card + 1).to_string())]);
             let keys = [CardKey::Link, CardKey::Mac].map(|what| Key::Card(card, what));
             let group = self.group(&network, &title, &keys, sender);
-            group.set_description(Some(&gettext("Shares this computer’s network")));
+            self.connections.push(Connection::new(card, &group, sender.input_sender().clone()));
+            self.traffic.push(Traffic::new(card, &group, sender.input_sender().clone()));
             let remove = remove_button(&gettext_f("Remove {name}", &[("name", &title)]));
             let input = sender.input_sender().clone();
             remove.connect_clicked(move |_| {

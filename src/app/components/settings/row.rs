@@ -66,7 +66,7 @@ impl Row {
                 words.insert(0, (gettext("Not known"), String::new()));
                 choice(&title, &about, words, wish)
             }
-            Takes::Text | Takes::Forwards => {
+            Takes::Text | Takes::Network | Takes::Forwards => {
                 let row = adw::EntryRow::builder().title(title).show_apply_button(true).build();
                 row.connect_apply(move |row| wish(row.text().into()));
                 Kind::Text(row, RefCell::default())
