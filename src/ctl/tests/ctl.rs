@@ -320,7 +320,7 @@ fn networks_of_machines_among_themselves() {
     assert!(desk.good("serial one").out.ends_with("[\"net1\" on \"nat\" 1]"));
     desk.good("net one list");
     assert_eq!(desk.good("set one --json").json()["net1.network"], "nat");
-    desk.bad("set one net1.network=internal:full net1.forwards=", "the network “full” does not start: all are taken");
+    desk.bad("set one net1.forwards= net1.network=internal:full", "the network “full” does not start: all are taken");
     desk.bad("set one net0.network=tap:nosuchtap0", "no network device “nosuchtap0”: “sudo ip tuntap add dev");
     let settings = desk.good("set one --json").json();
     assert_eq!((&settings["net1.network"], &settings["net0.network"]), (&"nat".into(), &"internal:lab".into()));

@@ -49,3 +49,61 @@ fn a_bridge_helper_that_refuses_is_heard() {
     assert!(error.contains("“br0” (access denied by acl file): “echo allow br0 | sudo tee"), "{error}");
     assert!(error.contains(&format!("“sudo chmod u+s {}”", helper.display())), "{error}");
 }
+
+/// A device of the host's, while this lives.
+struct Device(String);
+
+impl Device {
+    /// None, loudly, where devices cannot be made.
+    fn new() -> Option<Self> {
+        let name = format!("dt{}", std::process::id());
+        let ip = |arguments: &str| Command::new("ip").args(arguments.split(' ')).output();
+        let made = ip(&format!("tuntap add dev {name} mode tap"));
+        if !made.is_ok_and(|output| output.status.success()) {
+            eprintln!("SKIPPED: this person cannot make tap devices");
+            return None;
+        }
+        let device = Self(name);
+        for step in ["addr add 203.0.113.1/24 dev", "link set up dev"] {
+            assert!(ip(&format!("{step} {}", device.0)).unwrap().status.success(), "{step}");
+        }
+        Some(device)
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // What is left of a test that failed is seen by “ip link”.
+        let _ = Command::new("ip").args(["tuntap", "del", "dev", &self.0, "mode", "tap"]).status();
+    }
+}
+
+/// The host answers a question by ARP (RFC 826), so frames are whole in both directions and have nothing before them.
+#[test]
+fn a_tap_device_carries_frames_and_has_one_user() {
+    let Some(device) = Device::new() else { return };
+    let tap = open(&name(&device.0)).unwrap();
+    assert!(open(&name(&device.0)).unwrap_err().to_string().contains("is in use by another machine"));
+    let (own, host) = ([0x52, 0x54, 0, 1, 2, 3], [203, 0, 113, 1]);
+    let header = [&[0xff; 6][..], &own, &[8, 6]].concat();
+    let question = [&[0, 1, 8, 0, 6, 4, 0, 1][..], &own, &[203, 0, 113, 2], &[0; 6], &host].concat();
+    let frame = [header, question].concat();
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    let mut asked = std::time::Instant::now() - Duration::from_secs(1);
+    let answer = loop {
+        assert!(std::time::Instant::now() < end, "the host does not answer");
+        if asked.elapsed() >= Duration::from_secs(1) {
+            assert_eq!(rustix::io::write(&tap, &frame), Ok(frame.len()));
+            asked = std::time::Instant::now();
+        }
+        let mut bytes = [0; 2000];
+        match rustix::io::read(&tap, &mut bytes) {
+            // The host talks of itself as well.
+            Ok(length) if bytes[12..14] == [8, 6] && bytes[20..22] == [0, 2] => break bytes[..length].to_vec(),
+            Ok(_) => {}
+            Err(Errno::AGAIN) => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!((&answer[..6], &answer[28..32], &answer[38..42]), (&own[..], &host[..], &[203, 0, 113, 2][..]));
+}

@@ -93,7 +93,7 @@ mod tests {
             received_bytes: 0,
             captured: false,
         };
-        assert_eq!(traffic(&card), "2.0\u{a0}KiB sent, 0\u{a0}bytes received");
+        assert_eq!(traffic(&card), "2.0\u{a0}KiB sent, 0 bytes received");
         assert!(traffic(&NetworkStatus { link: false, ..card.clone() }).ends_with("There is no connection now"));
         assert!(!traffic(&NetworkStatus { link: false, plugged: false, ..card }).contains("connection"));
     }
