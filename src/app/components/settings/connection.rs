@@ -35,7 +35,7 @@ impl Kind {
 
     fn title(self) -> String {
         match self {
-            Self::Nat => gettext("This Computer’s Network"),
+            Self::Nat => gettext("This Computer"),
             Self::Internal => gettext("Internal Network"),
             Self::Bridge => gettext("Bridge"),
             Self::Tap => gettext("Tap Device"),
@@ -133,7 +133,11 @@ impl Connection {
         self.choice.set_selected(place.and_then(|place| u32::try_from(place).ok()).unwrap_or_default());
         self.name.set_visible(name.is_some());
         if self.shown.borrow().as_ref() != Some(attachment) {
-            self.name.set_text(name.as_deref().unwrap_or_default());
+            // What stands there already would look as if it still had to be applied.
+            let name = name.unwrap_or_default();
+            if self.name.text() != name {
+                self.name.set_text(&name);
+            }
             self.shown.replace(Some(attachment.clone()));
         }
         self.showing.set(false);

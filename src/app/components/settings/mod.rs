@@ -277,9 +277,11 @@ impl SettingsDialog {
         let network = self.page(root, "network", &gettext("Network"), "network-wired-symbolic");
         for card in 0..self.machine.networks.len() {
             let title = gettext_f("Network Card {number}", &[("number", &(card + 1).to_string())]);
-            let keys = [CardKey::Link, CardKey::Mac].map(|what| Key::Card(card, what));
-            let group = self.group(&network, &title, &keys, sender);
+            let group = self.group(&network, &title, &[Key::Card(card, CardKey::Link)], sender);
             self.connections.push(Connection::new(card, &group, sender.input_sender().clone()));
+            let address = Row::new(Key::Card(card, CardKey::Mac), &self.names, sender.input_sender());
+            group.add(address.widget());
+            self.rows.push(address);
             self.traffic.push(Traffic::new(card, &group, sender.input_sender().clone()));
             let remove = remove_button(&gettext_f("Remove {name}", &[("name", &title)]));
             let input = sender.input_sender().clone();

@@ -106,7 +106,10 @@ impl Row {
             Kind::Number(row) => row.set_value(value.parse().unwrap_or_default()),
             Kind::Text(row, shown) => {
                 if shown.borrow().as_ref() != Some(&value) {
-                    row.set_text(&value);
+                    // What stands there already would look as if it still had to be applied.
+                    if row.text() != value {
+                        row.set_text(&value);
+                    }
                     shown.replace(Some(value));
                 }
             }
