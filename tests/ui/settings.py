@@ -235,6 +235,7 @@ def on(app):
     page(app, "Network")
     app.wait_shown("4.0\u00a0KiB sent, 3.0\u00a0MiB received")
     app.picture("traffic")
+    capture(app)
     choose(app, "Connected To", "Down")
     wait_set("net0.network", "internal:lan")
     app.wait_shown("Internal network lan")
@@ -251,6 +252,23 @@ def on(app):
     app.press(f"Remove Port {port}")
     wait_set("net0.forwards", "")
     assert not listens(port), "and no more"
+
+
+def capture(app):
+    """What goes through a card is written to a file until somebody ends it."""
+    path = (app.out / "net0.pcapng").resolve()
+    path.unlink(missing_ok=True)
+    app.press("Capture…")
+    app.window("Capture to a File")
+    app.key("ctrl+a")
+    xdotool("type", "--delay", 20, str(path))
+    app.key("Return")
+    app.find("button", "End Capture")
+    assert path.exists()
+    app.window()
+    app.picture("captured")
+    app.press("End Capture")
+    app.find("button", "Capture…")
 
 
 def free_port():
