@@ -17,7 +17,7 @@ const ENGINE: &[&[&str]] = &[
     &["virtio"],
     &["machine"],
     &["vm"],
-    &["nat"],
+    &["nat", "switch"],
 ];
 
 /// The desk's lines, from the top.

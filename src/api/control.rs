@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::ImageFormat;
+use crate::machine::{ImageFormat, MacAddress};
 
 /// Most bytes of one line.
 pub const LINE_BYTES: usize = 1 << 20;
@@ -116,6 +116,32 @@ pub enum Command {
         /// In or out.
         up: bool,
     },
+    /// Network cards and what goes through them: answers a list of [`NetworkStatus`].
+    #[serde(rename = "x-dormer-query-networks")]
+    QueryNetworks {},
+    /// Plugs a card's cable in somewhere else; what it leads to is attached. The link is down for a moment.
+    #[serde(rename = "x-dormer-connect")]
+    Connect {
+        /// The card.
+        name: String,
+        /// What it is connected to, for [`NetworkStatus::network`].
+        network: String,
+        /// Is the descriptor a tap device's? A stream's otherwise, as in [`crate::spec::NetworkSpec`].
+        #[serde(default)]
+        tap: bool,
+    },
+    /// Writes what goes through a card to the attached descriptor, a plain file, as pcapng; in place of a capture under way.
+    #[serde(rename = "x-dormer-capture")]
+    Capture {
+        /// The card.
+        name: String,
+    },
+    /// Ends a capture: the file is whole when this has been answered.
+    #[serde(rename = "x-dormer-capture-end")]
+    CaptureEnd {
+        /// The card.
+        name: String,
+    },
     /// Drives and what is in them: answers a list of [`DriveStatus`].
     #[serde(rename = "query-block")]
     QueryBlock {},
@@ -205,6 +231,35 @@ pub enum IoStatus {
     NoSpace,
 }
 
+/// An element of the answer to `x-dormer-query-networks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkStatus {
+    /// The card's name.
+    pub device: String,
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+    /// What it is connected to, by [`crate::machine::Attachment`]'s text.
+    pub network: String,
+    /// Does the guest see the cable in? `set_link` changes that.
+    pub plugged: bool,
+    /// Does anything go through? The cable is in, and what is at its other end is there.
+    pub link: bool,
+    /// Frames from the guest.
+    pub sent: u64,
+    /// And their bytes.
+    #[serde(rename = "sent-bytes")]
+    pub sent_bytes: u64,
+    /// Frames from the guest that were lost: no link, or more than it takes.
+    pub dropped: u64,
+    /// Frames to the guest.
+    pub received: u64,
+    /// And their bytes.
+    #[serde(rename = "received-bytes")]
+    pub received_bytes: u64,
+    /// Is it written to a file?
+    pub captured: bool,
+}
+
 /// An event, as its line carries it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "SCREAMING_SNAKE_CASE")]
@@ -252,6 +307,14 @@ pub enum Event {
         /// Is it that the host has no room?
         #[serde(default)]
         nospace: bool,
+        /// What happened.
+        reason: String,
+    },
+    /// A capture has ended, because its file cannot be written.
+    #[serde(rename = "X_DORMER_CAPTURE_FAILED")]
+    CaptureFailed {
+        /// The card.
+        id: String,
         /// What happened.
         reason: String,
     },

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use crate::attachment::{Attachment, InterfaceName, NetworkName};
+
 /// A machine's configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -230,7 +232,7 @@ impl DiskCache {
 }
 
 /// A network card.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Network {
     /// The card.
@@ -241,9 +243,25 @@ pub struct Network {
     /// The cable is in.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub link: bool,
+    /// Where the cable goes.
+    #[serde(default, rename = "network", skip_serializing_if = "Attachment::is_nat")]
+    pub attachment: Attachment,
     /// Ports of the host that lead into the guest.
     #[serde(default, rename = "forward", skip_serializing_if = "Vec::is_empty")]
     pub forwards: Vec<Forward>,
+}
+
+impl Network {
+    /// A card on the host's network.
+    pub fn new(mac: MacAddress) -> Self {
+        Self {
+            model: NetworkModel::default(),
+            mac,
+            link: true,
+            attachment: Attachment::default(),
+            forwards: Vec::new(),
+        }
+    }
 }
 
 /// A network card's model.
@@ -368,6 +386,20 @@ pub enum Problem {
     /// A host port that leads to two places.
     #[error("port {0} of this computer cannot lead to two places")]
     SameForward(u16),
+    /// Not a network.
+    #[error("“{0}” is not a network: write nat, or as in internal:lab, bridge:br0 or tap:tap0")]
+    Attachment(String),
+    /// Not an internal network's name.
+    #[error("“{0}” cannot be a network's name: use 1 to 32 letters from a to z, digits, “-” and “_”")]
+    NetworkName(String),
+    /// Not a network interface's name.
+    #[error("“{0}” cannot be the name of a network device: “ip link” shows those there are")]
+    InterfaceName(String),
+    /// Ports of the host that cannot lead anywhere.
+    #[error(
+        "ports of this computer lead into net{0}, which they can only while it is on the network “nat”: take them away first"
+    )]
+    ForwardsNeedNat(usize),
     /// A port that leads nowhere.
     #[error("port {0} of this computer does not lead into this machine")]
     NoForward(u16),
@@ -485,6 +517,10 @@ impl Machine {
             if !named.insert(name) {
                 return Err(Problem::SameBootDevice(name.clone()));
             }
+        }
+        let lost = |network: &Network| !network.attachment.is_nat() && !network.forwards.is_empty();
+        if let Some(card) = self.networks.iter().position(lost) {
+            return Err(Problem::ForwardsNeedNat(card));
         }
         let mut ports = HashSet::new();
         let mut forwards = self.networks.iter().flat_map(|network| &network.forwards);

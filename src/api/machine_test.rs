@@ -22,10 +22,8 @@ fn machine() -> Machine {
             installer: false,
         }],
         networks: vec![Network {
-            model: NetworkModel::Virtio,
-            mac: MacAddress::from_random([1, 2, 3]),
-            link: true,
             forwards: vec![Forward { protocol: Protocol::Tcp, host: 2222, guest: 22 }],
+            ..Network::new(MacAddress::from_random([1, 2, 3]))
         }],
         virtio_input: true,
         resolution: Resolution::default(),
@@ -52,6 +50,11 @@ fn checks() {
     let mut many = machine();
     many.drives = vec![many.drives[0].clone(); 9];
     assert_eq!(many.check(), Err(Problem::Drives));
+    let mut inside = machine();
+    inside.networks[0].attachment = "internal:lab".parse().unwrap();
+    assert_eq!(inside.check(), Err(Problem::ForwardsNeedNat(0)));
+    inside.networks[0].forwards.clear();
+    assert_eq!(inside.check(), Ok(()));
 }
 
 #[test]

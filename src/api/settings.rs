@@ -7,7 +7,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::machine::{DiskCache, DriveBus, DriveKind, Firmware, Forward, Machine, Problem, RealTimeClock, limits};
+use crate::machine::{
+    DiskCache, DriveBus, DriveKind, Firmware, Forward, Machine, Network, Problem, RealTimeClock, limits,
+};
 
 /// A setting's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ impl DiskKey {
 pub enum CardKey {
     /// `link`: is the cable in?
     Link,
+    /// `network`: where the cable goes.
+    Network,
     /// `mac`.
     Mac,
     /// `forwards`.
@@ -76,6 +80,8 @@ pub enum Takes {
     Number(RangeInclusive<u64>),
     /// One of these.
     Words(&'static [&'static str]),
+    /// What a card can be connected to ([`crate::machine::Attachment`]).
+    Network,
     /// Any number of forwards with spaces between.
     Forwards,
     /// Names of drives and network cards with commas between.
@@ -155,6 +161,7 @@ impl fmt::Display for Key {
             Self::Disk(number, DiskKey::ReadOnly) => write!(f, "disk{number}.read-only"),
             Self::Disk(number, DiskKey::Cache) => write!(f, "disk{number}.cache"),
             Self::Card(number, CardKey::Link) => write!(f, "net{number}.link"),
+            Self::Card(number, CardKey::Network) => write!(f, "net{number}.network"),
             Self::Card(number, CardKey::Mac) => write!(f, "net{number}.mac"),
             Self::Card(number, CardKey::Forwards) => write!(f, "net{number}.forwards"),
         }
@@ -178,6 +185,7 @@ impl FromStr for Key {
                 ("disk", "read-only") => Self::Disk(number, DiskKey::ReadOnly),
                 ("disk", "cache") => Self::Disk(number, DiskKey::Cache),
                 ("net", "link") => Self::Card(number, CardKey::Link),
+                ("net", "network") => Self::Card(number, CardKey::Network),
                 ("net", "mac") => Self::Card(number, CardKey::Mac),
                 ("net", "forwards") => Self::Card(number, CardKey::Forwards),
                 _ => return None,
@@ -214,6 +222,7 @@ impl Key {
             Self::VirtioInput | Self::Autostart | Self::Disk(_, DiskKey::ReadOnly) | Self::Card(_, CardKey::Link) => {
                 Takes::Words(bool::WORDS)
             }
+            Self::Card(_, CardKey::Network) => Takes::Network,
             Self::Card(_, CardKey::Forwards) => Takes::Forwards,
             Self::Boot => Takes::Devices,
             Self::Resolution => Takes::Words(RESOLUTIONS),
@@ -242,6 +251,9 @@ impl Key {
                 "does it go through this computer's cache, or past it? What the system flushes is safe either way"
             }
             Self::Card(_, CardKey::Link) => "is the cable in?",
+            Self::Card(_, CardKey::Network) => {
+                "where the cable goes: nat is this computer's network, internal:NAME one that machines have among themselves, bridge:NAME and tap:NAME are network devices of this computer"
+            }
             Self::Card(_, CardKey::Mac) => "its Ethernet address",
             Self::Card(_, CardKey::Forwards) => "ports of this computer that lead into the system, as in 2222:22",
         }
@@ -249,7 +261,13 @@ impl Key {
 
     /// Can it change while the machine runs? ([`live`] has the last word.)
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Os | Self::Autostart | Self::Notes | Self::Card(_, CardKey::Link | CardKey::Forwards))
+        matches!(
+            self,
+            Self::Os
+                | Self::Autostart
+                | Self::Notes
+                | Self::Card(_, CardKey::Link | CardKey::Network | CardKey::Forwards)
+        )
     }
 
     /// Refuses a value.
@@ -258,6 +276,7 @@ impl Key {
             Takes::Text => "another text".to_owned(),
             Takes::Number(range) => format!("a number from {} to {}", range.start(), range.end()),
             Takes::Words(words) => words.join(" or "),
+            Takes::Network => "nat, internal:NAME, bridge:NAME or tap:NAME".to_owned(),
             Takes::Forwards => "forwards with spaces between".to_owned(),
             Takes::Devices => "names of drives and network cards with commas between".to_owned(),
         };
@@ -298,7 +317,7 @@ impl Machine {
         ];
         let disks = self.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).count();
         keys.extend((0..disks).flat_map(|disk| DiskKey::ALL.map(|what| Key::Disk(disk, what))));
-        let of_card = [CardKey::Link, CardKey::Mac, CardKey::Forwards];
+        let of_card = [CardKey::Link, CardKey::Network, CardKey::Mac, CardKey::Forwards];
         keys.extend((0..self.networks.len()).flat_map(|card| of_card.map(|what| Key::Card(card, what))));
         keys
     }
@@ -329,6 +348,7 @@ impl Machine {
                 let network = self.networks.get(card)?;
                 match what {
                     CardKey::Link => network.link.word(),
+                    CardKey::Network => network.attachment.to_string(),
                     CardKey::Mac => network.mac.to_string(),
                     CardKey::Forwards => network.forwards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
                 }
@@ -380,6 +400,7 @@ impl Machine {
                 let network = new.networks.get_mut(card).ok_or_else(missing)?;
                 match what {
                     CardKey::Link => network.link = key.word(value)?,
+                    CardKey::Network => network.attachment = value.parse()?,
                     CardKey::Mac => network.mac = value.parse()?,
                     CardKey::Forwards => network.forwards = forwards(value)?,
                 }
@@ -400,6 +421,13 @@ pub enum Live {
         card: usize,
         /// In or out.
         up: bool,
+    },
+    /// Plug a card's cable in somewhere else.
+    Network {
+        /// The card's number.
+        card: usize,
+        /// What it is like from then on.
+        network: Network,
     },
     /// Lead other ports into the guest.
     Forwards {
@@ -424,6 +452,12 @@ pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
         if old.link != new.link {
             changes.push(Live::Link { card, up: new.link });
             old.link = new.link;
+        }
+        if old.attachment != new.attachment {
+            changes.push(Live::Network { card, network: new.clone() });
+            // What is made there has its ports.
+            old.attachment.clone_from(&new.attachment);
+            old.forwards.clone_from(&new.forwards);
         }
         if old.forwards != new.forwards {
             let without = |a: &[Forward], b: &[Forward]| a.iter().filter(|one| !b.contains(one)).copied().collect();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::machine::{MacAddress, Protocol};
+use crate::machine::{MacAddress, Network, Protocol};
 
 /// Two disks, a CD drive, two cards.
 fn machine() -> Machine {
@@ -30,7 +30,7 @@ fn machine() -> Machine {
 fn names_are_read_as_they_are_written() {
     let machine = machine();
     let keys = machine.keys();
-    assert_eq!(keys.len(), 11 + 2 * 3 + 2 * 3);
+    assert_eq!(keys.len(), 11 + 2 * 3 + 2 * 4);
     for key in keys {
         assert_eq!(key.to_string().parse(), Ok(key));
         assert!(machine.get(key).is_some() && !key.about().is_empty(), "{key}");
@@ -65,6 +65,7 @@ fn what_is_set_is_there() {
                 (*words.iter().find(|word| **word != now).unwrap()).to_owned()
             }
             Takes::Number(range) => range.end().to_string(),
+            Takes::Network => "internal:lab".to_owned(),
             Takes::Forwards => "tcp:2222:22 udp:53:5353".to_owned(),
             Takes::Devices => "net1,cd0,disk0,disk1,net0".to_owned(),
             Takes::Text => match key {
@@ -110,6 +111,9 @@ fn bad_values_change_nothing() {
         (card(CardKey::Link), "up", "on or off"),
         (card(CardKey::Mac), "01:02:03:04:05:06", "not an Ethernet address"),
         (card(CardKey::Mac), "52:54:00:00:00:02", "both have the address"),
+        (card(CardKey::Network), "lan", "is not a network: write nat, or as in internal:lab"),
+        (card(CardKey::Network), "internal:a/b", "“a/b” cannot be a network's name"),
+        (card(CardKey::Network), "tap:a/b", "“a/b” cannot be the name of a network device"),
         (card(CardKey::Forwards), "22", "not a forward"),
         (card(CardKey::Forwards), "2222:22 2222:23", "port 2222 of this computer cannot lead to two places"),
     ] {
@@ -124,7 +128,7 @@ fn bad_values_change_nothing() {
 }
 
 #[test]
-fn running_machines_follow_cables_and_ports_only() {
+fn running_machines_follow_networks_only() {
     let old = machine();
     let change = |key: &str, value: &str| {
         let mut new = old.clone();
@@ -141,6 +145,15 @@ fn running_machines_follow_cables_and_ports_only() {
         change("net0.forwards", "2222:22"),
         Ok(vec![Live::Forwards { card: 0, remove: vec![], add: vec![one] }])
     );
+    let inside = Network { attachment: "internal:lab".parse().unwrap(), ..old.networks[1].clone() };
+    assert_eq!(change("net1.network", "internal:lab"), Ok(vec![Live::Network { card: 1, network: inside.clone() }]));
+    // A network is made with the ports that lead through it.
+    let mut inside_only = old.clone();
+    inside_only.networks[1] = inside;
+    let mut shared = old.clone();
+    shared.networks[1].forwards = vec![one];
+    let shared_card = shared.networks[1].clone();
+    assert_eq!(live(&inside_only, &shared), Ok(vec![Live::Network { card: 1, network: shared_card }]));
     for (key, value) in [("memory", "1024"), ("disk1.bus", "virtio"), ("net0.mac", "52:54:00:00:00:09")] {
         assert_eq!(change(key, value), Err(Problem::NeedsOff(key.into())));
     }

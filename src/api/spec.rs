@@ -148,8 +148,14 @@ pub struct NetworkSpec {
     pub id: String,
     /// Its address.
     pub mac: MacAddress,
-    /// A connected stream socket that carries frames, each behind its length in 4 bytes, big-endian. None: cable unplugged.
+    /// What it is connected to, in words of the desk's: an engine only says them again.
+    #[serde(default)]
+    pub network: String,
+    /// A connected stream socket that carries frames, each behind its length in 4 bytes, big-endian.
     pub stream: Option<FdIndex>,
+    /// Instead of it, a tap device without `IFF_VNET_HDR` whose descriptor does not block. Neither: cable unplugged.
+    #[serde(default)]
+    pub tap: Option<FdIndex>,
     /// The guest sees the cable in; `set_link` changes that.
     pub link: bool,
 }

@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use api::control::{Command, Event, RunState};
-use api::machine::{DriveKind, ImageFormat};
+use api::control::{Command, Event, NetworkStatus, RunState};
+use api::machine::{Attachment, DriveKind, ImageFormat};
 use api::settings::Key;
 use api::ui::MAX_SIDE;
 use console::Console;
@@ -106,6 +106,8 @@ pub(crate) enum Happening {
     DiskFailed(String),
     /// Its network helper is gone.
     NetworkDown,
+    /// What goes through one of its network cards is captured no more, and why.
+    CaptureFailed(String),
     /// Its engine is gone.
     Gone,
 }
@@ -185,6 +187,10 @@ pub(crate) enum Change {
     AddCard,
     /// Without this network card.
     RemoveCard(String),
+    /// What goes through this network card of a running machine in a file.
+    Capture(String, PathBuf),
+    /// And no more.
+    EndCapture(String),
 }
 
 /// Changes a machine.
@@ -218,8 +224,10 @@ pub(crate) fn change(uuid: Uuid, change: &Change) -> Result<Entry> {
             library.grow_disk(&entry, name, *size)?;
             Ok(entry)
         }
-        Change::AddCard => library.add_card(&entry),
+        Change::AddCard => library.add_card(&entry, Attachment::Nat),
         Change::RemoveCard(name) => library.remove_card(&entry, name),
+        Change::Capture(card, path) => library::engine::begin_capture(&entry, card, path).map(|()| entry),
+        Change::EndCapture(card) => library::engine::end_capture(&entry, card).map(|()| entry),
     }
 }
 
@@ -236,6 +244,12 @@ pub(crate) struct DiskSizes {
 pub(crate) fn disk_sizes(entry: &Entry) -> DiskSizes {
     let drives = entry.machine.drives.iter().map(|drive| (entry.disk_size(drive), entry.disk_fits(drive))).collect();
     DiskSizes { drives, new: entry.new_disk_fits() }
+}
+
+/// What a running machine's network cards are connected to, and what went through; nothing of one that is off or busy.
+pub(crate) fn networks(uuid: Uuid) -> Vec<NetworkStatus> {
+    let ask = || Ok::<_, library::Error>(find(uuid)?.running()?.control_within(PICTURE)?.networks()?);
+    ask().unwrap_or_default()
 }
 
 /// What deleting a machine does to its images.
@@ -369,6 +383,7 @@ pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
                 Event::Shutdown { guest, .. } => Happening::ShutDown { guest },
                 Event::BlockIoError { reason, .. } => Happening::DiskFailed(reason),
                 Event::NetworkDown { .. } => Happening::NetworkDown,
+                Event::CaptureFailed { reason, .. } => Happening::CaptureFailed(reason),
             },
             Err(_) => Happening::Gone,
         };

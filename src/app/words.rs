@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use api::control::RunState;
-use api::machine::{Drive, DriveKind, Firmware, Machine, check_name};
+use api::machine::{Attachment, Drive, DriveKind, Firmware, Machine, check_name};
 use gtk::glib;
 use library::{Loss, State};
 
@@ -88,10 +88,20 @@ pub(crate) fn system(machine: &Machine, names: &HashMap<String, String>) -> Stri
 
 /// Its network cards.
 pub(crate) fn network(machine: &Machine) -> String {
-    match machine.networks.len() {
-        0 => gettext("None"),
-        1 => gettext("Shared with this computer"),
-        count => gettext_f("{count} cards, shared with this computer", &[("count", &count.to_string())]),
+    let cards: Vec<_> = machine.networks.iter().map(|network| attachment(&network.attachment)).collect();
+    match cards.as_slice() {
+        [] => gettext("None"),
+        cards => cards.join("\n"),
+    }
+}
+
+/// What a network card is connected to.
+pub(crate) fn attachment(attachment: &Attachment) -> String {
+    match attachment {
+        Attachment::Nat => gettext("Shared with this computer"),
+        Attachment::Bridge(name) => gettext_f("Bridge {name} of this computer", &[("name", name.as_str())]),
+        Attachment::Tap(name) => gettext_f("Network device {name} of this computer", &[("name", name.as_str())]),
+        Attachment::Internal(name) => gettext_f("Internal network {name}", &[("name", name.as_str())]),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::machine::{DriveBus, Firmware, Forward, Profile};
+use api::machine::{Attachment, DriveBus, Firmware, Forward, Profile};
 use api::settings::Key;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use library::NewDisk;
@@ -335,7 +335,11 @@ impl From<BusWord> for DriveBus {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NetAction {
     /// Give a stopped machine another network card
-    Add,
+    Add {
+        /// Where its cable goes: nat, internal:NAME, bridge:NAME or tap:NAME
+        #[arg(long, default_value = "nat", value_parser = str::parse::<Attachment>)]
+        network: Attachment,
+    },
     /// Take a network card out of a stopped machine
     Remove {
         /// As in net1
@@ -352,6 +356,17 @@ pub(crate) enum NetAction {
         /// Ports of this computer
         #[arg(required = true)]
         ports: Vec<u16>,
+    },
+    /// What each card is connected to, and what went through since the machine started
+    List,
+    /// Write what goes through a running machine's card to a file (pcapng) that Wireshark and tcpdump read
+    Capture {
+        /// The file, in place of what is in it; off ends the capture
+        #[arg(value_name = "FILE|off")]
+        file: PathBuf,
+        /// The card
+        #[arg(long, default_value = "net0")]
+        card: String,
     },
     /// Plug the cable in or out
     Link {
@@ -422,6 +437,7 @@ mod tests {
             "wait x --screen-text (",
             "net x forward 22",
             "net x forward 0:22",
+            "net x add --network lan",
             "set x memory",
             "set x colour=red",
             "create x --memory much",

@@ -1,11 +1,14 @@
 //! Media in drives, ports and cables.
 
 use anyhow::Result;
-use api::machine::{DriveBus, DriveKind, Forward, Machine, Problem};
+use api::control::NetworkStatus;
+use api::machine::{DriveBus, DriveKind, Forward, Machine, Network, Problem};
 use api::settings::{CardKey, Key};
-use library::{Entry, Library, NewDisk, engine, media};
+use library::{Entry, Library, NewDisk, State, engine, media};
+use serde_json::json;
 
 use crate::arguments::{DiskAction, LinkWord, MediumAction, NetAction};
+use crate::output::Output;
 use crate::{machines, output};
 
 /// Ports that lead to the first card.
@@ -52,9 +55,14 @@ pub(crate) fn disk(library: &Library, entry: &Entry, action: &DiskAction) -> Res
 }
 
 /// `net`.
-pub(crate) fn net(library: &Library, entry: &Entry, action: NetAction) -> Result<()> {
+pub(crate) fn net(library: &Library, entry: &Entry, action: NetAction, out: Output) -> Result<()> {
     let changed = match action {
-        NetAction::Add => library.add_card(entry),
+        NetAction::List => return list(entry, out),
+        NetAction::Capture { file, card } if file.as_os_str() == "off" => {
+            return Ok(engine::end_capture(entry, &card)?);
+        }
+        NetAction::Capture { file, card } => return Ok(engine::begin_capture(entry, &card, &file)?),
+        NetAction::Add { network } => library.add_card(entry, network),
         NetAction::Remove { card } => library.remove_card(entry, &card),
         action => library.change(entry, |machine| cable(machine, action)),
     };
@@ -62,10 +70,57 @@ pub(crate) fn net(library: &Library, entry: &Entry, action: NetAction) -> Result
     Ok(())
 }
 
+/// `net list`: as the engine has it, or as it will be when the machine starts.
+fn list(entry: &Entry, out: Output) -> Result<()> {
+    let running = entry.state() != State::Stopped;
+    let cards = if running { entry.running()?.control()?.networks()? } else { Vec::new() };
+    out.data(
+        || match running {
+            true => json!(cards),
+            false => {
+                let card = |(number, network): (usize, &Network)| {
+                    json!({
+                        "device": format!("net{number}"),
+                        "mac": network.mac,
+                        "network": network.attachment,
+                        "plugged": network.link,
+                    })
+                };
+                entry.machine.networks.iter().enumerate().map(card).collect()
+            }
+        },
+        || {
+            let live = |card: &NetworkStatus| {
+                let state = match (card.plugged, card.link) {
+                    (false, _) => "cable out",
+                    (true, false) => "no link",
+                    (true, true) => "link",
+                };
+                let traffic = format!(
+                    "sent {} ({} bytes), received {} ({} bytes), lost {}",
+                    card.sent, card.sent_bytes, card.received, card.received_bytes, card.dropped
+                );
+                let capture = if card.captured { ", captured" } else { "" };
+                let words = [&card.device, &card.network, &card.mac.to_string(), state, &format!("{traffic}{capture}")];
+                words.map(ToString::to_string).to_vec()
+            };
+            let still = |(number, network): (usize, &Network)| {
+                let state = if network.link { "" } else { "cable out" };
+                let (mac, network) = (network.mac.to_string(), network.attachment.to_string());
+                vec![format!("net{number}"), network, mac, state.to_owned()]
+            };
+            match running {
+                true => output::table(&cards.iter().map(live).collect::<Vec<_>>()),
+                false => output::table(&entry.machine.networks.iter().enumerate().map(still).collect::<Vec<_>>()),
+            }
+        },
+    )
+}
+
 /// Changes what a card is connected to.
 fn cable(machine: &mut Machine, action: NetAction) -> Result<(), Problem> {
     match action {
-        NetAction::Add | NetAction::Remove { .. } => Ok(()),
+        NetAction::Add { .. } | NetAction::Remove { .. } | NetAction::List | NetAction::Capture { .. } => Ok(()),
         NetAction::Link { state, card } => {
             let key = format!("{card}.link").parse()?;
             machine.set(key, if state == LinkWord::In { "on" } else { "off" })

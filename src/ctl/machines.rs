@@ -26,7 +26,7 @@ pub(crate) fn check(out: Output) -> Result<()> {
     let bios = firmware::bios().and_then(|path| firmware::video_bios().map(|_| path)).map_err(|error| say(&error));
     let (ok, sentence, advice) = found("BIOS", bios);
     items.push(("bios", ok, sentence, advice));
-    for program in ["dormer-vm", "dormer-nat"] {
+    for program in ["dormer-vm", "dormer-nat", "dormer-switch"] {
         let (ok, sentence, advice) = found(program, engine::program(program).map_err(|error| say(&error)));
         items.push((program, ok, sentence, advice));
     }
@@ -144,7 +144,7 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
                     format!(", {protocol}{}:{}", forward.host, forward.guest)
                 };
                 let forwards: String = network.forwards.iter().map(forward).collect();
-                rows.push(("Network", format!("{}{forwards}", network.mac)));
+                rows.push(("Network", format!("{}, {}{forwards}", network.attachment, network.mac)));
             }
             rows.push(("Boot order", machine.boot_order().join(", ")));
             rows.push(("Folder", entry.folder.display().to_string()));

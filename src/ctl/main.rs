@@ -75,7 +75,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Wait { name, what, timeout, new } => wait::wait(&library, &find(&name)?, what, timeout, new, out),
         Verb::Medium { name, action } => devices::medium(&mut find(&name)?, action),
         Verb::Disk { name, action } => devices::disk(&library, &find(&name)?, &action),
-        Verb::Net { name, action } => devices::net(&library, &find(&name)?, action),
+        Verb::Net { name, action } => devices::net(&library, &find(&name)?, action, out),
         Verb::Qmp { name, command } => qmp::qmp(&find(&name)?, command.as_deref()),
     }
 }

@@ -11,7 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use api::control::{Command, Event, LINE_BYTES, Request, Serial, Status, Text};
+use api::control::{Command, Event, LINE_BYTES, NetworkStatus, Request, Serial, Status, Text};
+use api::machine::limits;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -112,6 +113,17 @@ impl Client {
     /// The screen's characters in a text mode.
     pub fn text(&mut self) -> Result<Text, Error> {
         self.ask(&Command::Text {})
+    }
+
+    /// Network cards and what went through them; no more of them than a machine has.
+    pub fn networks(&mut self) -> Result<Vec<NetworkStatus>, Error> {
+        let mut cards: Vec<NetworkStatus> = self.ask(&Command::QueryNetworks {})?;
+        cards.truncate(limits::NETWORKS);
+        for card in &mut cards {
+            card.device = shorten(&card.device);
+            card.network = shorten(&card.network);
+        }
+        Ok(cards)
     }
 
     /// What the first serial port sent since `from`.

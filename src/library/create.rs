@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use api::machine::{
     Board, DiskCache, Drive, DriveBus, DriveKind, Firmware, Forward, Host, ImageFormat, MacAddress, Machine, Network,
-    NetworkModel, Profile, RealTimeClock, Resolution, Sizes, Wants, check_name, limits,
+    Profile, RealTimeClock, Resolution, Sizes, Wants, check_name, limits,
 };
 use uuid::Uuid;
 
@@ -133,12 +133,7 @@ impl NewMachine {
             disks.chain([cd]).collect()
         };
         let [.., a, b, c] = *Uuid::new_v4().as_bytes();
-        let network = Network {
-            model: NetworkModel::Virtio,
-            mac: MacAddress::from_random([a, b, c]),
-            link: true,
-            forwards: self.forwards.clone(),
-        };
+        let network = Network { forwards: self.forwards.clone(), ..Network::new(MacAddress::from_random([a, b, c])) };
         let networks = if self.forwards.is_empty() { networks } else { 1 };
         Machine {
             format: Machine::FORMAT,

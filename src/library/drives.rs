@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use api::machine::{
-    DiskCache, Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, NetworkModel, Problem,
+    Attachment, DiskCache, Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, Problem,
 };
 use uuid::Uuid;
 
@@ -87,15 +87,10 @@ impl Library {
         image::grow(&open_image(&path, false)?, &path, size, drive.format)
     }
 
-    /// Adds a network card.
-    pub fn add_card(&self, entry: &Entry) -> Result<Entry> {
+    /// Adds a network card, connected to this.
+    pub fn add_card(&self, entry: &Entry, attachment: Attachment) -> Result<Entry> {
         let [.., a, b, c] = *Uuid::new_v4().as_bytes();
-        let network = Network {
-            model: NetworkModel::default(),
-            mac: MacAddress::from_random([a, b, c]),
-            link: true,
-            forwards: Vec::new(),
-        };
+        let network = Network { attachment, ..Network::new(MacAddress::from_random([a, b, c])) };
         self.change(entry, |machine| {
             machine.networks.push(network);
             machine.check()

@@ -91,11 +91,12 @@ fn disks_grow() {
 #[test]
 fn network_cards_come_and_go() {
     let (_home, library, entry) = library_with_one();
-    let two = library.add_card(&entry).unwrap();
+    let two = library.add_card(&entry, "internal:lab".parse().unwrap()).unwrap();
+    assert_eq!(two.machine.networks[1].attachment.to_string(), "internal:lab");
     assert_eq!(two.machine.networks.len(), 2);
     let left = library.remove_card(&two, "net0").unwrap();
     assert_eq!(left.machine.networks, two.machine.networks[1..]);
     assert!(library.remove_card(&left, "net1").is_err());
-    let full = (0..3).try_fold(left, |entry, _| library.add_card(&entry)).unwrap();
-    assert!(matches!(library.add_card(&full), Err(Error::Problem(Problem::Networks))));
+    let full = (0..3).try_fold(left, |entry, _| library.add_card(&entry, Attachment::Nat)).unwrap();
+    assert!(matches!(library.add_card(&full, Attachment::Nat), Err(Error::Problem(Problem::Networks))));
 }

@@ -104,6 +104,9 @@ pub enum Error {
         /// MiB.
         there: u64,
     },
+    /// A network that a card cannot be connected to, and what to do.
+    #[error("{0}")]
+    Cable(String),
     /// A card's network refuses something, or does not answer.
     #[error("the machine's network: {0}")]
     Network(String),

@@ -336,7 +336,8 @@ impl Machine {
             networks: vec![Network {
                 id: "net".into(),
                 mac: MacAddress([2, 0, 0, 0, 0, 1]),
-                stream: Some(stream),
+                network: "nat".into(),
+                cable: Some(stream.into()),
                 link: true,
             }],
             boot: vec!["net".into()],

@@ -24,9 +24,11 @@ pub use crate::cpus::Stuck;
 pub use crate::drives::DriveError;
 pub use crate::front::{Front, Screenshot};
 pub use crate::machine::{Machine, News, Threads};
+pub use crate::networks::{NetworkError, Networks};
 pub use crate::screen::{Changes, Screen, Watcher};
 pub use crate::serial::SerialRecord;
 pub use kvm::Error as KvmError;
+pub use net::Cable;
 
 pub use crate::setup::{Drive, Firmware, Image, Network, Setup};
 pub use chipset::PowerRequest;

@@ -36,6 +36,13 @@ pub enum News {
         /// The drive that met it.
         drive: String,
     },
+    /// What goes through a card is captured no more, because its file cannot be written.
+    CaptureFailed {
+        /// The card.
+        id: String,
+        /// What happened.
+        why: String,
+    },
     /// What was at the other end of a card's cable is gone.
     NetworkDown {
         /// The card.
@@ -144,7 +151,7 @@ impl Machine {
             News::Power(what) => self.wishes.has(Wish::Power(*what)),
             News::VariablesChanged => self.wishes.take(Wish::Variables),
             News::StorageFull { drive } => self.drives.is_full(drive),
-            News::CpuFailed(_) | News::NetworkDown { .. } => true,
+            News::CpuFailed(_) | News::NetworkDown { .. } | News::CaptureFailed { .. } => true,
         }
     }
 
@@ -232,9 +239,9 @@ impl Machine {
         self.drives.status()
     }
 
-    /// Pulls the plug of network card `id` or puts it back; false when there is no such card.
-    pub fn set_link(&self, id: &str, up: bool) -> bool {
-        self.networks.set_link(id, up)
+    /// All network cards.
+    pub fn networks(&mut self) -> &mut Networks {
+        &mut self.networks
     }
 
     /// Keeps UEFI variables that the guest has changed.

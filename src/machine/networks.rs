@@ -1,9 +1,13 @@
 //! Network cards and their cables.
 
+use std::fs::File;
+use std::io;
 use std::sync::{Arc, Mutex, Weak};
 
+use api::control::NetworkStatus;
+use api::machine::MacAddress;
 use device::pci::Devfn;
-use net::{FrameSink, Port};
+use net::{Cable, Counters, FrameSink, Port};
 use virtio::VirtioPci;
 use virtio::net::Net;
 
@@ -15,15 +19,34 @@ use crate::{BuildError, News, host};
 /// Slot of the first card.
 const FIRST_SLOT: u8 = 2;
 
+/// What a card cannot do.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// No such card.
+    #[error("there is no network card named {0}")]
+    NoCard(String),
+    /// The file of a capture cannot be used.
+    #[error("the capture does not begin: {0}")]
+    Capture(#[source] io::Error),
+    /// Nothing is being captured.
+    #[error("nothing of {0} is being captured")]
+    NoCapture(String),
+}
+
 /// A port of a card by its name in commands.
 struct Jack {
     id: String,
+    mac: MacAddress,
+    /// What it is connected to, in the desk's words.
+    network: String,
+    plugged: bool,
     port: Arc<Port>,
 }
 
 /// All network cards of a machine.
-pub(crate) struct Networks {
+pub struct Networks {
     jacks: Vec<Jack>,
+    tell: Arc<dyn Fn(News) + Send + Sync>,
 }
 
 impl Board {
@@ -32,28 +55,28 @@ impl Board {
         &mut self,
         networks: Vec<Network>,
         chips: &Chips,
-        tell: impl Fn(News) + Clone + Send + 'static,
+        tell: impl Fn(News) + Clone + Send + Sync + 'static,
     ) -> Result<(Networks, Vec<(String, BootTarget)>), BuildError> {
         let mut jacks = Vec::new();
         let mut boot = Vec::new();
-        for (slot, Network { id, mac, stream, link }) in (FIRST_SLOT..).zip(networks) {
+        for (slot, Network { id, mac, network, cable, link: plugged }) in (FIRST_SLOT..).zip(networks) {
             let (tell, name) = (tell.clone(), id.clone());
             let lost = move |why| {
                 tracing::warn!("network {name}: {why}");
                 tell(News::NetworkDown { id: name.clone() });
             };
             let port = Arc::new(Port::new(lost).map_err(host("threads"))?);
-            if let Some(stream) = stream {
-                port.plug(stream);
+            if let Some(cable) = cable {
+                port.plug(cable);
             }
-            port.set_pulled(!link);
+            port.set_pulled(!plugged);
             let card = self.add_virtio(Devfn::new(slot, 0), Net::new(Arc::clone(&port), mac.0, None), &chips.lpc)?;
             let card: Weak<Mutex<dyn FrameSink>> = Arc::<Mutex<VirtioPci<Net>>>::downgrade(&card);
             port.connect(card);
             boot.push((id.clone(), BootTarget::Network { slot }));
-            jacks.push(Jack { id, port });
+            jacks.push(Jack { id, mac, network, plugged, port });
         }
-        Ok((Networks { jacks }, boot))
+        Ok((Networks { jacks, tell: Arc::new(tell) }, boot))
     }
 }
 
@@ -65,12 +88,63 @@ impl Networks {
         }
     }
 
-    /// Pulls a card's plug or puts it back; false when there is no such card.
-    pub(crate) fn set_link(&self, id: &str, up: bool) -> bool {
-        let jack = self.jacks.iter().find(|jack| jack.id == id);
-        if let Some(jack) = jack {
-            jack.port.set_pulled(!up);
+    fn jack(&mut self, id: &str) -> Result<&mut Jack, NetworkError> {
+        self.jacks.iter_mut().find(|jack| jack.id == id).ok_or_else(|| NetworkError::NoCard(id.to_owned()))
+    }
+
+    /// Pulls a card's plug or puts it back.
+    pub fn set_link(&mut self, id: &str, up: bool) -> Result<(), NetworkError> {
+        let jack = self.jack(id)?;
+        jack.plugged = up;
+        jack.port.set_pulled(!up);
+        Ok(())
+    }
+
+    /// Plugs a card's cable in somewhere else.
+    pub fn connect(&mut self, id: &str, network: String, cable: Cable) -> Result<(), NetworkError> {
+        let jack = self.jack(id)?;
+        jack.network = network;
+        jack.port.plug(cable);
+        Ok(())
+    }
+
+    /// Writes what goes through a card to `file`, until the end or until the disk refuses, which is news.
+    pub fn capture(&mut self, id: &str, file: File) -> Result<(), NetworkError> {
+        let (tell, name) = (Arc::clone(&self.tell), id.to_owned());
+        let failed = move |error: io::Error| {
+            tracing::warn!("the capture of {name} ends: {error}");
+            tell(News::CaptureFailed { id: name, why: error.to_string() });
+        };
+        let jack = self.jack(id)?;
+        jack.port.capture(file, id, jack.mac.0, failed).map_err(NetworkError::Capture)
+    }
+
+    /// Ends a capture.
+    pub fn end_capture(&mut self, id: &str) -> Result<(), NetworkError> {
+        match self.jack(id)?.port.end_capture() {
+            true => Ok(()),
+            false => Err(NetworkError::NoCapture(id.to_owned())),
         }
-        jack.is_some()
+    }
+
+    /// What each card is connected to, and what went through.
+    pub fn status(&self) -> Vec<NetworkStatus> {
+        let status = |Jack { id, mac, network, plugged, port }: &Jack| {
+            let Counters { sent, sent_bytes, dropped, received, received_bytes } = port.counters();
+            NetworkStatus {
+                device: id.clone(),
+                mac: *mac,
+                network: network.clone(),
+                plugged: *plugged,
+                link: port.link_up(),
+                sent,
+                sent_bytes,
+                dropped,
+                received,
+                received_bytes,
+                captured: port.is_captured(),
+            }
+        };
+        self.jacks.iter().map(status).collect()
     }
 }

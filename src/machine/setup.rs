@@ -1,10 +1,10 @@
 //! What a machine is built from: the desk's specification with its file descriptors put in place.
 
 use std::fs::File;
-use std::os::unix::net::UnixStream;
 
 use api::machine::{ImageFormat, MacAddress, Resolution};
 use api::spec::DriveSpecKind;
+use net::Cable;
 use uuid::Uuid;
 
 /// Everything that a machine is built from.
@@ -78,8 +78,10 @@ pub struct Network {
     pub id: String,
     /// Its address.
     pub mac: MacAddress,
+    /// What it is connected to, in the desk's words.
+    pub network: String,
     /// Frames; none is a card that nothing is connected to.
-    pub stream: Option<UnixStream>,
+    pub cable: Option<Cable>,
     /// The cable is in at first.
     pub link: bool,
 }

@@ -55,11 +55,7 @@ impl Default for Inbox {
 impl Inbox {
     /// Reads once, without blocking, as much as there is and fits.
     pub fn read_from(&mut self, stream: impl AsFd) -> io::Result<Read> {
-        if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
+        self.close_up();
         if self.end == self.buffer.len() {
             return Ok(Read::Nothing);
         }
@@ -73,6 +69,37 @@ impl Inbox {
             Err(Errno::CONNRESET) => Ok(Read::Closed),
             Err(Errno::AGAIN | Errno::INTR) => Ok(Read::Nothing),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fills the buffer from something that gives one whole frame for each read, as long as another is sure to fit.
+    pub(crate) fn read_frames(&mut self, read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> io::Result<Read> {
+        self.close_up();
+        let mut brought = Read::Nothing;
+        while self.buffer.len() - self.end >= LENGTH + MAX_FRAME {
+            let room = &mut self.buffer[self.end..][..LENGTH + MAX_FRAME];
+            match read(&mut room[LENGTH..]) {
+                Ok(0) => return Ok(Read::Closed),
+                // What is no frame by its size is dropped.
+                Ok(length) if length < MIN_FRAME => {}
+                Ok(length) => {
+                    room[..LENGTH].copy_from_slice(&(length as u32).to_be_bytes());
+                    self.end += LENGTH + length;
+                }
+                Err(Errno::AGAIN | Errno::INTR) => break,
+                Err(error) => return Err(error.into()),
+            }
+            brought = Read::Some;
+        }
+        Ok(brought)
+    }
+
+    /// Moves what is not consumed to the front.
+    fn close_up(&mut self) {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
         }
     }
 
@@ -129,13 +156,7 @@ impl Outbox {
 
     /// The frames of a queue of which nothing was written yet.
     pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.bytes[..];
-        std::iter::from_fn(move || {
-            let (length, after) = rest.split_first_chunk::<LENGTH>()?;
-            let (frame, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-            rest = after;
-            Some(frame)
-        })
+        frames(&self.bytes)
     }
 
     /// Forgets what is not written.
@@ -159,6 +180,29 @@ impl Outbox {
         }
         Ok(())
     }
+
+    /// Gives frames, one by one, to something that takes each whole, until it takes no more.
+    pub(crate) fn write_frames(&mut self, write: impl Fn(&[u8]) -> Result<usize, Errno>) -> io::Result<()> {
+        while let Some(frame) = frames(&self.bytes[self.written..]).next() {
+            match write(frame) {
+                Ok(_) => self.written += LENGTH + frame.len(),
+                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.clear();
+        Ok(())
+    }
+}
+
+/// The frames that follow each other in `bytes`, each behind its length.
+fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, after) = bytes.split_first_chunk::<LENGTH>()?;
+        let (frame, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        bytes = after;
+        Some(frame)
+    })
 }
 
 #[cfg(test)]
@@ -192,6 +236,45 @@ mod tests {
         assert_eq!(inbox.read_from(&far).unwrap(), Read::Nothing);
         drop(near);
         assert_eq!(inbox.read_from(&far).unwrap(), Read::Closed);
+    }
+
+    #[test]
+    fn frames_that_come_whole_are_taken_and_given_whole() {
+        use std::cell::RefCell;
+        let device = RefCell::new(vec![vec![3; 100], vec![2; MIN_FRAME - 1], vec![1; MAX_FRAME]]);
+        let read = |room: &mut [u8]| {
+            assert!(room.len() >= MAX_FRAME);
+            let frame = device.borrow_mut().pop().ok_or(Errno::AGAIN)?;
+            room[..frame.len()].copy_from_slice(&frame);
+            Ok(frame.len())
+        };
+        let mut inbox = Inbox::default();
+        // After the longest frame another might not fit.
+        assert_eq!(inbox.read_frames(read).unwrap(), Read::Some);
+        assert_eq!(inbox.frame().unwrap().unwrap(), [1; MAX_FRAME]);
+        inbox.consume();
+        assert_eq!(inbox.read_frames(read).unwrap(), Read::Some);
+        assert_eq!(inbox.frame().unwrap().unwrap(), [3; 100]);
+        inbox.consume();
+        assert_eq!((inbox.read_frames(read).unwrap(), inbox.frame().unwrap()), (Read::Nothing, None));
+        assert!(inbox.read_frames(|_| Err(Errno::BADFD)).is_err());
+
+        let mut outbox = Outbox::new(1 << 20);
+        let frames = [vec![1; MIN_FRAME], vec![2; 1514], vec![3; 60]];
+        frames.iter().for_each(|frame| assert!(outbox.push(&[frame])));
+        let (taken, room) = (RefCell::new(Vec::new()), std::cell::Cell::new(2));
+        let write = |frame: &[u8]| {
+            room.set(usize::checked_sub(room.get(), 1).ok_or(Errno::AGAIN)?);
+            taken.borrow_mut().push(frame.to_vec());
+            Ok(frame.len())
+        };
+        outbox.write_frames(write).unwrap();
+        assert_eq!(taken.borrow()[..], frames[..2]);
+        assert!(!outbox.is_empty());
+        room.set(5);
+        outbox.write_frames(write).unwrap();
+        assert_eq!(taken.borrow()[..], frames[..]);
+        assert!(outbox.is_empty());
     }
 
     #[test]

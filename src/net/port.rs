@@ -9,24 +9,29 @@
 //! Contract with the machine's owner: a new port is stopped, like a timer queue, and calls the sink only between
 //! [`Port::set_running`] true and false; after the latter returned, guest RAM and device stand still.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
-use crate::BadFrame;
+use crate::capture::{Capture, Recorder};
 use crate::framing::{Inbox, Outbox, Read};
+use crate::pcapng::Direction;
+use crate::{BadFrame, Cable};
 
 /// Bytes of frames that wait for the cable. As much again may be on its way into it.
 const QUEUE: usize = 1 << 20;
 /// Before the thread polls again when that failed.
 const POLL_REST: Duration = Duration::from_millis(100);
+/// How long the link is down when one cable takes another's place: as long as a hand needs, and long enough for a guest to see
+/// that it may be somewhere else now.
+const CHANGE_OVER: Duration = Duration::from_secs(1);
 
 /// A NIC's receiving side. All calls come from the port's thread under the device's mutex.
 pub trait FrameSink: Send {
@@ -67,20 +72,24 @@ impl From<io::Error> for LinkLost {
     }
 }
 
-/// What went through a port since it was made, in frames.
+/// What went through a port since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// From the guest, queued for the cable.
+    /// Frames from the guest, queued for the cable.
     pub sent: u64,
-    /// From the guest, dropped: no cable, queue full, or no frame by its size.
+    /// And their bytes.
+    pub sent_bytes: u64,
+    /// Frames from the guest, dropped: no cable, queue full, or no frame by its size.
     pub dropped: u64,
-    /// To the guest, taken by the device.
+    /// Frames to the guest, taken by the device.
     pub received: u64,
+    /// And their bytes.
+    pub received_bytes: u64,
 }
 
 /// What [`Port::plug`] and [`Port::unplug`] ask of the thread.
 enum Change {
-    Plug(UnixStream),
+    Plug(Cable),
     Unplug,
 }
 
@@ -88,6 +97,7 @@ enum Change {
 struct Orders {
     closed: bool,
     change: Option<Change>,
+    recorder: Option<Recorder>,
     sink: Option<Weak<Mutex<dyn FrameSink>>>,
 }
 
@@ -103,8 +113,10 @@ pub(crate) struct Shared {
     /// Set under the sink's mutex when the sink had no room, so that a device with new room cannot miss it.
     held: AtomicBool,
     sent: AtomicU64,
+    sent_bytes: AtomicU64,
     dropped: AtomicU64,
     received: AtomicU64,
+    received_bytes: AtomicU64,
 }
 
 /// A panic elsewhere leaves these locks' contents whole: every change to them is one assignment.
@@ -123,8 +135,10 @@ impl Shared {
             pulled: AtomicBool::new(false),
             held: AtomicBool::new(false),
             sent: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
         })
     }
 
@@ -170,6 +184,7 @@ impl Shared {
         let taken = sink.receive(frame);
         if taken {
             self.received.fetch_add(1, SeqCst);
+            self.received_bytes.fetch_add(frame.len() as u64, SeqCst);
         } else {
             self.held.store(true, SeqCst);
         }
@@ -182,6 +197,7 @@ impl Shared {
 pub struct Port {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    capture: Mutex<Option<Capture>>,
 }
 
 impl Port {
@@ -194,20 +210,50 @@ impl Port {
             inbox: Inbox::default(),
             outbox: Shared::fresh_outbox(),
             told: false,
+            up_at: None,
+            recorder: None,
             lost: Box::new(lost),
         };
         let thread = std::thread::Builder::new().name("net".into()).spawn(move || mover.run())?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread), capture: Mutex::default() })
     }
 
     /// A port without thread, for [`crate::bench`].
     pub(crate) fn on_bench(shared: Arc<Shared>) -> Self {
-        Self { shared, thread: None }
+        Self { shared, thread: None, capture: Mutex::default() }
     }
 
-    /// Plugs a cable in, in place of the one that may be there: a stream socket that speaks [`crate::framing`].
-    pub fn plug(&self, cable: UnixStream) {
+    /// Plugs a cable in. When it takes the place of another, the link is down for a moment.
+    pub fn plug(&self, cable: impl Into<Cable>) {
+        let cable = cable.into();
         self.order(|orders| orders.change = Some(Change::Plug(cable)));
+    }
+
+    /// Writes what passes to `file`, a plain file, as pcapng, until [`Self::end_capture`]; another capture ends. The card's `name` and
+    /// address stand in it. `failed` hears, on a thread of its own, when the disk refuses: that ends the capture and nothing else.
+    pub fn capture(
+        &self,
+        file: File,
+        name: &str,
+        mac: [u8; 6],
+        failed: impl FnOnce(io::Error) + Send + 'static,
+    ) -> io::Result<()> {
+        let (capture, recorder) = Capture::begin(file, name, mac, failed)?;
+        self.order(|orders| orders.recorder = Some(recorder));
+        // What was there ends when it is dropped.
+        drop(lock(&self.capture).replace(capture));
+        Ok(())
+    }
+
+    /// Ends a capture, whose file is whole then; false when there is none.
+    pub fn end_capture(&self) -> bool {
+        let capture = lock(&self.capture).take();
+        capture.is_some_and(|capture| capture.is_under_way())
+    }
+
+    /// Whether what passes is written to a file.
+    pub fn is_captured(&self) -> bool {
+        lock(&self.capture).as_ref().is_some_and(Capture::is_under_way)
     }
 
     /// Takes the cable out. Nobody hears of it but the device.
@@ -237,6 +283,8 @@ impl Port {
             if outgoing.push(pieces) {
                 drop(outgoing);
                 self.shared.sent.fetch_add(1, SeqCst);
+                let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+                self.shared.sent_bytes.fetch_add(bytes as u64, SeqCst);
                 if first {
                     self.shared.wake();
                 }
@@ -262,8 +310,10 @@ impl Port {
     pub fn counters(&self) -> Counters {
         Counters {
             sent: self.shared.sent.load(SeqCst),
+            sent_bytes: self.shared.sent_bytes.load(SeqCst),
             dropped: self.shared.dropped.load(SeqCst),
             received: self.shared.received.load(SeqCst),
+            received_bytes: self.shared.received_bytes.load(SeqCst),
         }
     }
 
@@ -297,11 +347,14 @@ impl Drop for Port {
 /// The thread's side.
 struct Mover {
     shared: Arc<Shared>,
-    cable: Option<UnixStream>,
+    cable: Option<Cable>,
     inbox: Inbox,
     outbox: Outbox,
     /// The link state that the sink was told last.
     told: bool,
+    /// When the link of a cable that took another's place comes up.
+    up_at: Option<Instant>,
+    recorder: Option<Recorder>,
     lost: Box<dyn FnMut(LinkLost) + Send>,
 }
 
@@ -332,7 +385,9 @@ impl Mover {
         }
         let mut fds = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
         fds.extend(self.cable.as_ref().map(|cable| PollFd::new(cable, wanted)));
-        match poll(&mut fds, None) {
+        let rest = self.up_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let rest = rest.map(|rest| Timespec { tv_sec: rest.as_secs() as i64, tv_nsec: rest.subsec_nanos().into() });
+        match poll(&mut fds, rest.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {
                 // Out of kernel memory, which may pass: not worth a tight loop.
@@ -361,19 +416,34 @@ impl Mover {
             if orders.closed {
                 return false;
             }
+            if let Some(recorder) = orders.recorder.take() {
+                self.recorder = Some(recorder);
+            }
             orders.change.take()
         };
         match change {
-            Some(Change::Plug(cable)) => self.take_cable(Some(cable)),
+            Some(Change::Plug(cable)) => {
+                let changes_over = self.cable.is_some();
+                self.take_cable(Some(cable));
+                if changes_over {
+                    self.shared.set_link(false);
+                    self.up_at = Some(Instant::now() + CHANGE_OVER);
+                }
+            }
             Some(Change::Unplug) => self.take_cable(None),
             None => {}
+        }
+        if self.up_at.is_some_and(|at| at <= Instant::now()) {
+            self.up_at = None;
+            self.shared.set_link(true);
         }
         true
     }
 
     /// Replaces the cable; what was on its way through the old one is lost, as on a wire.
-    fn take_cable(&mut self, cable: Option<UnixStream>) {
+    fn take_cable(&mut self, cable: Option<Cable>) {
         self.shared.set_link(cable.is_some());
+        self.up_at = None;
         self.cable = cable;
         self.inbox = Inbox::default();
         self.outbox.clear();
@@ -386,11 +456,13 @@ impl Mover {
         loop {
             if self.outbox.is_empty() {
                 self.shared.take_outgoing(&mut self.outbox);
+                let frames = self.outbox.frames();
+                record(&mut self.recorder, Direction::Outbound, frames);
             }
             if self.outbox.is_empty() {
                 break;
             }
-            self.outbox.write_to(cable)?;
+            cable.write(&mut self.outbox)?;
             if !self.outbox.is_empty() {
                 break;
             }
@@ -406,7 +478,7 @@ impl Mover {
             // Nobody reads, so a hang-up would wake this thread again and again.
             return if gone { Err(LinkLost::Closed) } else { Ok(()) };
         }
-        match self.inbox.read_from(cable)? {
+        match cable.read(&mut self.inbox)? {
             Read::Closed => Err(LinkLost::Closed),
             Read::Some => Ok(self.deliver()?),
             Read::Nothing => Ok(()),
@@ -418,12 +490,15 @@ impl Mover {
         if !self.may_deliver() || self.inbox.frame()?.is_none() {
             return Ok(());
         }
-        let Self { shared, inbox, .. } = self;
+        let Self { shared, inbox, recorder, .. } = self;
         shared
             .with_sink(|sink| {
                 while let Some(frame) = inbox.frame()? {
-                    if !shared.pulled.load(SeqCst) && !shared.offer(sink, frame) {
-                        break;
+                    if shared.link_up() {
+                        if !shared.offer(sink, frame) {
+                            break;
+                        }
+                        record(recorder, Direction::Inbound, [frame]);
                     }
                     inbox.consume();
                 }
@@ -439,6 +514,15 @@ impl Mover {
         if up != self.told && self.shared.with_sink(|sink| sink.link_changed(up)).is_some() {
             self.told = up;
         }
+    }
+}
+
+/// Records frames, until the capture has ended.
+fn record<'a>(recorder: &mut Option<Recorder>, direction: Direction, frames: impl IntoIterator<Item = &'a [u8]>) {
+    if let Some(recording) = recorder
+        && !frames.into_iter().all(|frame| recording.record(direction, frame))
+    {
+        *recorder = None;
     }
 }
 

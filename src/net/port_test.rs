@@ -1,4 +1,5 @@
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,10 @@ fn frames_go_both_ways() {
         for number in 0..200_u8 {
             port.send(&[&[number; 14], &[], &[number; 1000]]);
         }
-        assert_eq!(port.counters(), Counters { sent: 200, dropped: 0, received: 200 });
+        assert_eq!(
+            port.counters(),
+            Counters { sent: 200, sent_bytes: 200 * 1014, dropped: 0, received: 200, received_bytes: 200 * 1514 }
+        );
     }
     let mut bytes = vec![0; 200 * 1018];
     desk.far.read_exact(&mut bytes).unwrap();
@@ -194,4 +198,81 @@ fn a_device_that_goes_takes_its_port_along() {
     desk.feed(0..100, 1000);
     desk.nic = Arc::new(Mutex::new(Nic { room: 0, got: Vec::new(), links: Vec::new(), port: None }));
     assert!(matches!(desk.far.read(&mut [0]), Ok(0) | Err(_)));
+}
+
+#[test]
+fn a_cable_in_anothers_place_is_seen_by_the_guest() {
+    let mut desk = desk(usize::MAX);
+    let (near, far) = UnixStream::pair().unwrap();
+    let began = Instant::now();
+    lock(&desk.nic).port.as_ref().unwrap().plug(near);
+    desk.until(|nic| nic.links == [true, false]);
+    assert_eq!(desk.far.read(&mut [0]).unwrap(), 0, "the old cable is out");
+    desk.far = far;
+    desk.until(|nic| nic.links == [true, false, true]);
+    assert!(began.elapsed() >= CHANGE_OVER);
+    desk.feed(7..8, 60);
+    desk.until(|nic| nic.got.last().is_some_and(|frame| frame[0] == 7));
+    assert!(desk.lost.try_recv().is_err(), "that is no loss");
+}
+
+#[test]
+fn a_tap_gives_and_takes_whole_frames() {
+    // Packets of a socket stand in for a tap's: a device needs privileges.
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+    let desk = desk(usize::MAX);
+    lock(&desk.nic).port.as_ref().unwrap().plug(Cable::Tap(near));
+    desk.until(|nic| nic.links == [true, false, true]);
+    for length in [14, 60, 1514, 9000] {
+        rustix::io::write(&far, &vec![7; length]).unwrap();
+        desk.until(|nic| nic.got.last().is_some_and(|frame| *frame == vec![7; length]));
+    }
+    for length in [60, 1514, 14] {
+        lock(&desk.nic).port.as_ref().unwrap().send(&[&[8; 10], &vec![9; length - 10]]);
+        let end = Instant::now() + LIMIT;
+        let mut frame = [0; 2000];
+        let got = loop {
+            match rustix::io::read(&far, &mut frame) {
+                Err(Errno::AGAIN) => assert!(Instant::now() < end, "waited too long"),
+                other => break other.unwrap(),
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        assert_eq!((got, &frame[..12]), (length, &[&[8; 10][..], &[9; 2]].concat()[..]));
+    }
+    drop(far);
+    assert!(matches!(desk.lost.recv_timeout(LIMIT).unwrap(), LinkLost::Closed));
+}
+
+#[test]
+fn what_passes_is_captured() {
+    let mut desk = desk(usize::MAX);
+    let mut file = tempfile::tempfile().unwrap();
+    let nic = Arc::clone(&desk.nic);
+    let port = |act: &mut dyn FnMut(&Port)| act(lock(&nic).port.as_ref().unwrap());
+    // Numbers that occur nowhere else in the file.
+    desk.feed(0xa0..0xa1, 100);
+    desk.until(|nic| nic.got.len() == 1);
+    let copy = file.try_clone().unwrap();
+    port(&mut |port| port.capture(copy.try_clone().unwrap(), "net0", [0; 6], |_| panic!()).unwrap());
+    desk.feed(0xa1..0xa4, 100);
+    desk.until(|nic| nic.got.len() == 4);
+    for number in 0..5 {
+        port(&mut |port| port.send(&[&[0xee; 14], &[number; 50]]));
+        desk.far.read_exact(&mut [0; 68]).unwrap();
+    }
+    port(&mut |port| {
+        assert!(port.is_captured() && port.end_capture());
+        assert!(!port.is_captured() && !port.end_capture());
+    });
+    desk.feed(0xa4..0xa5, 100);
+    desk.until(|nic| nic.got.len() == 5);
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    let count = |frame: &[u8]| bytes.windows(frame.len()).filter(|window| *window == frame).count();
+    assert_eq!([0xa0, 0xa1, 0xa2, 0xa3, 0xa4].map(|number: u8| count(&[number; 100])), [0, 1, 1, 1, 0]);
+    assert_eq!([0, 1, 2, 3, 4].map(|number: u8| count(&[&[0xee; 14][..], &[number; 50]].concat())), [1; 5]);
 }

@@ -51,6 +51,10 @@ const COMMANDS: &[&str] = &[
     "x-dormer-serial-write",
     "x-dormer-serial-read",
     "x-dormer-insert",
+    "x-dormer-query-networks",
+    "x-dormer-connect",
+    "x-dormer-capture",
+    "x-dormer-capture-end",
 ];
 
 /// What clients work with.

@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use api::control::{Command, Event, RunState, Status};
-use machine::{Image, Machine, News, PowerRequest};
+use machine::{Cable, Image, Machine, News, PowerRequest};
 use serde_json::{Value, json};
 
 use crate::events::Events;
@@ -106,6 +106,10 @@ impl Owner {
                 return Ok(Then::End);
             }
             News::VariablesChanged => self.variables_due = Some(Instant::now() + VARIABLES_REST),
+            News::CaptureFailed { id, why } => {
+                let reason = format!("the capture of {id} has ended: {why}");
+                self.events.emit(&Event::CaptureFailed { id, reason });
+            }
             News::NetworkDown { id } => self.events.emit(&Event::NetworkDown { id }),
             News::StorageFull { drive } => {
                 let ran = self.machine.is_running();
@@ -194,7 +198,24 @@ impl Owner {
             }
             Command::QueryBlock {} => serde_json::to_value(self.machine.drives())?,
             Command::SetLink { name, up } => {
-                ensure!(self.machine.set_link(&name, up), "there is no network card named {name}");
+                self.machine.networks().set_link(&name, up)?;
+                json!({})
+            }
+            Command::QueryNetworks {} => serde_json::to_value(self.machine.networks().status())?,
+            Command::Connect { name, network, tap } => {
+                let end =
+                    fds.pop().context("send what the cable leads to with the command: the engine opens nothing")?;
+                let cable = if tap { Cable::Tap(end) } else { Cable::Stream(end.into()) };
+                self.machine.networks().connect(&name, network, cable)?;
+                json!({})
+            }
+            Command::Capture { name } => {
+                let file = fds.pop().context("send the open file with the command: the engine opens no path")?;
+                self.machine.networks().capture(&name, file.into())?;
+                json!({})
+            }
+            Command::CaptureEnd { name } => {
+                self.machine.networks().end_capture(&name)?;
                 json!({})
             }
             Command::Insert { drive, format } => {

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 
 use anyhow::{Context, Result, bail, ensure};
 use api::spec::{FdIndex, FirmwareSpec, MachineSpec, START_BYTES, START_FDS, Start, Started};
-use machine::{Drive, Firmware, Image, Network, Setup};
+use machine::{Cable, Drive, Firmware, Image, Network, Setup};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags};
 
 /// Most bytes of a firmware file.
@@ -100,8 +100,13 @@ fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
     }
     let mut networks = Vec::new();
     for network in &spec.networks {
-        let stream = network.stream.map(|index| fds.take(index)).transpose()?.map(UnixStream::from);
-        networks.push(Network { id: network.id.clone(), mac: network.mac, stream, link: network.link });
+        let cable = match (network.stream, network.tap) {
+            (Some(stream), _) => Some(Cable::Stream(fds.take(stream)?.into())),
+            (None, Some(tap)) => Some(Cable::Tap(fds.take(tap)?)),
+            (None, None) => None,
+        };
+        let (id, words) = (network.id.clone(), network.network.clone());
+        networks.push(Network { id, mac: network.mac, network: words, cable, link: network.link });
     }
     Ok(Setup {
         name: name.clone(),

@@ -64,6 +64,34 @@ async def main(path, picture):
         with open(picture, "rb") as file:
             assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
+        [card] = await client.execute("x-dormer-query-networks")
+        assert (card["device"], card["network"], card["plugged"], card["link"]) == ("net0", "nat", True, True), card
+        assert card["mac"].startswith("52:54:00:") and not card["captured"] and card["sent-bytes"] >= card["sent"], card
+        await client.execute("set_link", {"name": "net0", "up": False})
+        [card] = await client.execute("x-dormer-query-networks")
+        assert (card["plugged"], card["link"]) == (False, False), card
+        await client.execute("set_link", {"name": "net0", "up": True})
+        with open(picture + ".pcapng", "wb") as file:
+            client.send_fd_scm(file.fileno())
+            await client.execute("x-dormer-capture", {"name": "net0"})
+        [card] = await client.execute("x-dormer-query-networks")
+        assert card["captured"], card
+        await client.execute("x-dormer-capture-end", {"name": "net0"})
+        with open(picture + ".pcapng", "rb") as file:
+            assert file.read(4) == b"\x0a\x0d\x0d\x0a"
+        for command, arguments in [
+            ("x-dormer-capture-end", {"name": "net0"}),
+            ("x-dormer-capture", {"name": "net0"}),
+            ("x-dormer-connect", {"name": "net0", "network": "nat"}),
+            ("set_link", {"name": "net9", "up": True}),
+        ]:
+            try:
+                await client.execute(command, arguments)
+            except ExecuteError as error:
+                print("refused", command, error)
+            else:
+                raise AssertionError(f"{command} {arguments} was not refused")
+
         await client.execute("quit")
         got = await event("SHUTDOWN")
         assert got["data"] == {"guest": False, "reason": "host-qmp-quit"}, got

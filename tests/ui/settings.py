@@ -169,6 +169,7 @@ def off(app):
     page(app, "Network")
     write(app, "Ethernet Address", "52:54:00:00:00:07")
     wait_set("net0.mac", "52:54:00:00:00:07")
+    connect(app)
     activate(app, "Add a Network Card")
     until("second card", 10, lambda: settings().get("net1.link") == "on")
     app.press("Remove Network Card 2")
@@ -261,6 +262,23 @@ def medium(app, running=False):
     app.picture("full-drive-running" if running else "full-drive")
 
 
+def connect(app):
+    """A card is connected to something else, and back."""
+    choose(app, "Connected To", "Down")
+    wait_set("net0.network", "internal:lan")
+    app.wait_shown("Internal network lan")
+    assert not any(app.is_shown(node) for node in app.nodes() if node.get_name().startswith("Add a port")), "no ports lead there"
+    write(app, "Network Name", "lab")
+    wait_set("net0.network", "internal:lab")
+    app.picture("internal-network")
+    write(app, "Network Name", "two words")
+    app.wait_shown("cannot be a network's name")
+    until("name as it is", 10, lambda: "lab" in text_of(app, "Network Name"))
+    choose(app, "Connected To", "Up")
+    wait_set("net0.network", "nat")
+    app.wait_shown("Shared with this computer")
+
+
 def drives(app):
     """Disks come, grow and go, with their images."""
     folder = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines" / NAME
@@ -340,6 +358,14 @@ def on(app):
     page(app, "Storage")
     medium(app, running=True)
     page(app, "Network")
+    app.wait_shown("4.0\u00a0KiB sent, 3.0\u00a0MiB received")
+    app.picture("traffic")
+    capture(app)
+    choose(app, "Connected To", "Down")
+    wait_set("net0.network", "internal:lan")
+    app.wait_shown("Internal network lan")
+    choose(app, "Connected To", "Up")
+    wait_set("net0.network", "nat")
     switch(app, "Cable")
     wait_set("net0.link", "off")
     port = free_port()
@@ -351,6 +377,23 @@ def on(app):
     app.press(f"Remove Port {port}")
     wait_set("net0.forwards", "")
     assert not listens(port), "and no more"
+
+
+def capture(app):
+    """What goes through a card is written to a file until somebody ends it."""
+    path = (app.out / "net0.pcapng").resolve()
+    path.unlink(missing_ok=True)
+    app.press("Capture…")
+    app.window("Capture to a File")
+    app.key("ctrl+a")
+    xdotool("type", "--delay", 20, str(path))
+    app.key("Return")
+    app.find("button", "End Capture")
+    assert path.exists()
+    app.window()
+    app.picture("captured")
+    app.press("End Capture")
+    app.find("button", "Capture…")
 
 
 def free_port():

@@ -16,7 +16,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use api::spec::{START_BYTES, START_FDS, Start, Started};
+use api::spec::{NetworkSpec, START_BYTES, START_FDS, Start, Started};
 use api::ui::{Rect, ToConsole, ToEngine};
 use fake_engine::{FakeEngine, Screen, sealed};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -49,7 +49,9 @@ struct Engine {
     control: UnixListener,
     ui: OwnedFd,
     /// Networks go on as long as these are open.
-    _cables: Vec<OwnedFd>,
+    cables: Vec<OwnedFd>,
+    networks: Vec<NetworkSpec>,
+    captured: bool,
     clients: Vec<Client>,
     consoles: Vec<Watcher>,
     paused: bool,
@@ -111,7 +113,9 @@ impl Engine {
             name: start.machine.name,
             control,
             ui,
-            _cables: cables,
+            cables,
+            networks: start.machine.networks,
+            captured: false,
             clients: Vec::new(),
             consoles: Vec::new(),
             paused: start.paused,
@@ -211,6 +215,12 @@ impl Engine {
             "system_reset" => self.tell("RESET", &json!({ "guest": false, "reason": "host-qmp-system-reset" })),
             "system_powerdown" => self.tell("POWERDOWN", &json!({})),
             "quit" => self.end(false),
+            "x-dormer-connect" => self.cables.append(&mut client.descriptors),
+            "x-dormer-capture" | "x-dormer-capture-end" => {
+                self.captured = command == "x-dormer-capture";
+                client.descriptors.clear();
+            }
+            "x-dormer-query-networks" => return self.networks.iter().map(|network| self.status(network)).collect(),
             "screendump" => {
                 if let Some(file) = client.descriptors.pop() {
                     self.screendump(std::fs::File::from(file));
@@ -219,6 +229,14 @@ impl Engine {
             _ => {}
         }
         json!({})
+    }
+
+    /// A card that has been busy.
+    fn status(&self, network: &NetworkSpec) -> Value {
+        json!({
+            "device": network.id, "mac": network.mac, "network": network.network, "plugged": true, "link": true,
+            "sent": 10, "sent-bytes": 4096, "dropped": 0, "received": 2000, "received-bytes": 3 << 20, "captured": self.captured,
+        })
     }
 
     fn tell(&mut self, event: &str, data: &Value) {

@@ -60,6 +60,7 @@ impl Desk {
             .env_remove("FLATPAK_ID")
             .env("DORMER_VM", fake_engine())
             .env("DORMER_NAT", fake_engine())
+            .env("DORMER_SWITCH", fake_engine())
             .stdin(Stdio::null());
         command
     }
@@ -303,6 +304,59 @@ fn failures_to_start_are_sentences() {
     desk.good("power-off first");
     desk.bad("start first", "shared.img");
     assert_eq!(desk.good("list --json").json()[0]["state"], "stopped");
+}
+
+#[test]
+fn networks_of_machines_among_themselves() {
+    let Some(desk) = Desk::new() else { return };
+    desk.good("create one --firmware bios --disk none --profile linux");
+    desk.good("net one add --network internal:lab");
+    desk.bad("set one net0.network=lan", "“lan” is not a network: write nat");
+    desk.bad("set one net0.network=internal:../x", "“../x” cannot be a network's name");
+    assert!(desk.good("show one").out.contains("internal:lab, 52:54:00:"));
+    let show = desk.good("show one --json").json();
+    assert_eq!(show["machine"]["network"][1]["network"], "internal:lab");
+    desk.good("set one net1.network=internal:full");
+    desk.bad("start one", "the network “full” does not start: all are taken");
+    desk.good("net one forward 2222:22");
+    desk.bad("set one net0.network=internal:lab", "ports of this computer lead into net0");
+    desk.good("set one net0.forwards= net0.network=internal:lab net1.network=internal:lab");
+    desk.bad("net one forward 2222:22", "ports of this computer lead into net0");
+    desk.good("start one");
+    assert!(desk.good("serial one").out.contains("networks=2"));
+    assert!(desk.folder.path().join("run/dormer/networks/lab").is_dir());
+    // Running, it is plugged in elsewhere, and its ports come with that.
+    desk.good("set one net1.network=nat net1.forwards=2222:22");
+    assert!(desk.good("serial one").out.ends_with("[\"net1\" on \"nat\" 1]"));
+    desk.good("net one list");
+    assert_eq!(desk.good("set one --json").json()["net1.network"], "nat");
+    desk.bad("set one net1.forwards= net1.network=internal:full", "the network “full” does not start: all are taken");
+    desk.bad("set one net0.network=tap:nosuchtap0", "no network device “nosuchtap0”: “sudo ip tuntap add dev");
+    let settings = desk.good("set one --json").json();
+    assert_eq!((&settings["net1.network"], &settings["net0.network"]), (&"nat".into(), &"internal:lab".into()));
+}
+
+#[test]
+fn what_goes_through_a_card_is_counted_and_captured() {
+    let Some(desk) = Desk::new() else { return };
+    desk.good("create one --firmware bios --disk none --profile linux");
+    let file = desk.folder.path().join("net0.pcapng");
+    let begin = format!("net one capture {}", file.display());
+    desk.bad(&begin, "“one” is not running");
+    assert!(!file.exists());
+    let still = desk.good("net one list --json").json();
+    assert_eq!((&still[0]["network"], &still[0]["plugged"]), (&"nat".into(), &true.into()));
+    assert!(desk.good("net one list").out.starts_with("net0  nat  52:54:00:"));
+    desk.good("start one");
+    assert_eq!(desk.good("net one list --json").json()[0]["sent-bytes"], 180);
+    desk.good(&begin);
+    assert_eq!(std::fs::read(&file).unwrap(), b"frames");
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&file.metadata().unwrap()) & 0o777, 0o600);
+    let list = desk.good("net one list").out;
+    assert!(list.contains("link  sent 3 (180 bytes), received 2 (120 bytes), lost 0, captured"), "{list}");
+    desk.good("net one capture off");
+    desk.bad("net one capture off", "nothing of net0 is being captured");
+    desk.bad("net one capture /no/such/file", "cannot write /no/such/file");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Stands in for `dormer-vm` and `dormer-nat` in tests of those who start them: speaks the start protocol and QMP, and writes what
+//! Stands in for `dormer-vm`, `dormer-nat` and `dormer-switch` in tests of those who start them: speaks the start protocol and QMP, and writes what
 //! it is told into its “serial port”, where tests read it.
 //!
 //! A machine whose name has “fail” or “die” in it does that. A forward of host port 1 is refused.
@@ -24,8 +24,20 @@ fn main() {
         Some("--check-kvm") => println!("{{\"ok\":true}}"),
         Some("--start-fd") => engine(),
         Some("--fd") => network(&arguments),
+        Some(folder) if folder.starts_with('/') => switch(folder),
         _ => exit(2),
     }
+}
+
+/// A port of an internal network; the one that is called “full” takes none.
+fn switch(folder: &str) {
+    if folder.ends_with("/full") {
+        eprintln!("dormer-switch: all are taken");
+        exit(1);
+    }
+    println!("port 1");
+    // Until the engine's end closes.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }
 
 /// Bytes and descriptors of one message.
@@ -66,6 +78,8 @@ fn command_network(peer: &UnixStream) {
 struct State {
     paused: bool,
     serial: String,
+    captured: bool,
+    cables: Vec<OwnedFd>,
     clients: Vec<UnixStream>,
 }
 
@@ -94,10 +108,12 @@ fn engine() {
     }
     let mut fds: Vec<_> = fds.into_iter().map(Some).collect();
     let listener = UnixListener::from(fds[start.control.0 as usize].take().unwrap());
+    let networks = start.machine.networks.iter();
+    let cables = networks.filter_map(|network| fds[network.stream?.0 as usize].take()).collect();
     let drives: Vec<_> =
         start.machine.drives.iter().map(|drive| format!("{}={}", drive.id, drive.image.is_some())).collect();
     let serial = format!("login: {} networks={}\r\n", drives.join(" "), start.machine.networks.len());
-    let state = Arc::new(Mutex::new(State { paused: start.paused, serial, clients: Vec::new() }));
+    let state = Arc::new(Mutex::new(State { paused: start.paused, serial, cables, ..State::default() }));
     say("\"running\"");
     for client in listener.incoming() {
         let (state, client) = (Arc::clone(&state), client.unwrap());
@@ -168,6 +184,23 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
             state.serial.push_str(&format!("[{} {}]", arguments["drive"], bytes.len()));
         }
         "set_link" => state.serial.push_str(&format!("[{} {}]", arguments["name"], arguments["up"])),
+        "x-dormer-connect" => {
+            state.serial.push_str(&format!("[{} on {} {}]", arguments["name"], arguments["network"], fds.len()));
+            state.cables.extend(fds);
+        }
+        "x-dormer-query-networks" => {
+            return Ok(json!([{
+                "device": "net0", "mac": "52:54:00:00:00:01", "network": "internal:lab", "plugged": true, "link": true, "sent": 3,
+                "sent-bytes": 180, "dropped": 0, "received": 2, "received-bytes": 120, "captured": state.captured,
+            }]));
+        }
+        "x-dormer-capture" => {
+            let file = fds.into_iter().next().ok_or("no descriptor")?;
+            File::from(file).write_all(b"frames").unwrap();
+            state.captured = true;
+        }
+        "x-dormer-capture-end" if !state.captured => return Err("nothing of net0 is being captured".into()),
+        "x-dormer-capture-end" => state.captured = false,
         "eject" => state.serial.push_str(&format!("[{} out]", arguments["id"])),
         _ => return Err(format!("there is no command {name}")),
     }

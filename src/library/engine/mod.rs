@@ -4,13 +4,18 @@
 //! From then on it belongs to nobody: [`Running`] finds it by its sockets, from any process, and it ends when its machine
 //! turns off. Its machine's lock ends with it.
 
+mod cable;
+mod capture;
 mod drive;
 mod live;
 mod nat;
 mod running;
 mod runtime;
 mod start;
+mod switch;
+mod tap;
 
+pub use capture::{begin as begin_capture, end as end_capture};
 pub use drive::{eject, insert};
 pub(crate) use live::follow;
 pub use running::Running;
@@ -27,7 +32,7 @@ pub fn sockets() -> Result<PathBuf> {
     runtime::base_folder()
 }
 
-/// One of Dormer's programs: what `DORMER_VM` or `DORMER_NAT` names, else beside this program, else in `PATH`.
+/// One of Dormer's programs: what `DORMER_VM`, `DORMER_NAT` and so on name, else beside this program, else in `PATH`.
 pub fn program(name: &'static str) -> Result<PathBuf> {
     let variable = name.to_ascii_uppercase().replace('-', "_");
     if let Some(path) = std::env::var_os(&variable).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty()) {

@@ -2,10 +2,8 @@
 //!
 //! Commands reach it over a socket beside the engine's, from any process, so that forwards come and go while the machine runs.
 
-use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,12 +14,13 @@ use api::machine::{Forward, Network, Protocol};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::runtime;
+use super::{cable, runtime};
 use crate::error::{Error, Result, Trying};
 
+const PROGRAM: &str = "dormer-nat";
 /// Binding a few ports takes no time.
 const READY: Duration = Duration::from_secs(10);
-/// Most bytes of its answer, and of its last words.
+/// Most bytes of its answer.
 const ANSWER_BYTES: u64 = 64 << 10;
 
 /// Starts the network of a card and gives back the engine's end of its cable.
@@ -31,9 +30,8 @@ pub(super) fn start(network: &Network, uuid: Uuid, card: usize, log: &Path) -> R
     let trying = || "start the network".to_owned();
     let (engine, frames) = UnixStream::pair().trying(trying)?;
     let commands = runtime::network(uuid, card)?;
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(log);
-    let mut log = open.at("open", log)?;
-    let mut command = Command::new(super::program("dormer-nat")?);
+    let mut log = cable::open_log(log)?;
+    let mut command = Command::new(super::program(PROGRAM)?);
     command.args(["--fd", "0", "--control-fd", "1"]);
     for forward in &network.forwards {
         command.args(["--forward", &written(forward)]);
@@ -54,7 +52,7 @@ pub(super) fn start(network: &Network, uuid: Uuid, card: usize, log: &Path) -> R
         // It may have ended already.
         let _ = child.kill();
         let _ = child.wait();
-        return Err(Error::Start(format!("the network does not start: {}", last_words(&mut log))));
+        return Err(Error::Start(format!("the network does not start: {}", cable::last_words(&mut log, PROGRAM))));
     }
     super::start::reap(child);
     Ok(engine.into())
@@ -136,14 +134,4 @@ impl Commands {
         self.0.by_ref().take(ANSWER_BYTES).read_line(&mut answer)?;
         Ok(serde_json::from_str(&answer)?)
     }
-}
-
-/// The last line of a log.
-fn last_words(log: &mut (impl Read + std::io::Seek)) -> String {
-    let mut text = Vec::new();
-    // What cannot be read says nothing.
-    let _ = log.rewind().and_then(|()| log.take(ANSWER_BYTES).read_to_end(&mut text));
-    let text = String::from_utf8_lossy(&text);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it does not say why");
-    line.trim_start_matches("dormer-nat: ").chars().take(300).collect()
 }

@@ -1,5 +1,5 @@
 //! Where engines' sockets are: `$XDG_RUNTIME_DIR/dormer/<uuid>/`, with `control` and `ui` in it, and `net0` and so on of the cards'
-//! networks.
+//! networks; and `networks/<name>/`, where the cards of an internal network meet.
 //!
 //! In Flatpak, `$XDG_RUNTIME_DIR/app/<app id>/dormer/`, which all its sandboxes share. Without a runtime folder, `/tmp/dormer-<uid>`,
 //! which must be this person's and closed to others. Left-overs are removed by whoever starts a machine next: an engine opens no
@@ -12,6 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use api::machine::NetworkName;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
 use uuid::Uuid;
 
@@ -77,15 +78,27 @@ pub(super) fn make(uuid: Uuid) -> Result<Sockets> {
     Ok(Sockets { control, ui: ui.at("make", &path)? })
 }
 
-/// The listening socket of a card's network, in the folder that [`make`] made.
+/// The listening socket of a card's network, anew, in the folder that [`make`] made.
 pub(super) fn network(uuid: Uuid, card: usize) -> Result<UnixListener> {
     let path = network_path(uuid, card)?;
+    match std::fs::remove_file(&path) {
+        // One that the card was on before.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at("remove", &path),
+        _ => {}
+    }
     UnixListener::bind(&path).at("make", &path)
 }
 
 /// Where a card's network listens.
 pub(super) fn network_path(uuid: Uuid, card: usize) -> Result<PathBuf> {
     Ok(folder(uuid)?.join(format!("net{card}")))
+}
+
+/// Where the ports of an internal network meet, in [`base`]'s `networks/`; it stays when they have gone.
+pub(super) fn meeting_place(name: &NetworkName) -> Result<PathBuf> {
+    let folder = base(true)?.join("networks").join(name.as_str());
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).at("make", &folder)?;
+    Ok(folder)
 }
 
 /// A packet socket and what to do with it.

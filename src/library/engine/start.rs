@@ -25,8 +25,9 @@ use rustix::net::{
     sendmsg, socketpair,
 };
 
+use super::cable::{self, Cable};
 use super::runtime::{self, Sockets};
-use super::{Running, nat, program};
+use super::{Running, program};
 use crate::entry::Entry;
 use crate::error::{Error, Result, Trying};
 use crate::lock::Lock;
@@ -120,8 +121,13 @@ impl Parts {
         let mut networks = Vec::new();
         for (card, network) in machine.networks.iter().enumerate() {
             let id = format!("net{card}");
-            let stream = nat::start(network, machine.uuid, card, &logs.join(format!("{id}.log")))?;
-            networks.push(NetworkSpec { id, mac: network.mac, stream: Some(self.add(stream)), link: network.link });
+            let cable = cable::plug(network, machine.uuid, card, &logs.join(format!("{id}.log")))?;
+            let (stream, tap) = match cable {
+                Cable::Stream(stream) => (Some(self.add(stream)), None),
+                Cable::Tap(device) => (None, Some(self.add(device))),
+            };
+            let words = network.attachment.to_string();
+            networks.push(NetworkSpec { id, mac: network.mac, network: words, stream, tap, link: network.link });
         }
         let spec = MachineSpec {
             name: machine.name.clone(),

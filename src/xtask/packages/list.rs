@@ -94,6 +94,7 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Media, "squashfs-tools"),
     own(Media, "acpica-tools"),
     own(Media, "tesseract-ocr"),
+    own(Media, "tcpdump"),
     // QEMU's QMP client is in no package.
     own(Media, "python3-pip"),
     trixie(Media, "qemu-utils"),

@@ -3,11 +3,15 @@
 use std::cell::RefCell;
 
 use adw::prelude::*;
+use api::control::NetworkStatus;
 use api::machine::{DriveKind, Machine, Network};
 use console::Leds;
+use uuid::Uuid;
 
 use super::display::Display;
+use super::messages::ConsoleMsg;
 use crate::i18n::{gettext, gettext_f};
+use crate::{machines, words};
 
 /// Width of the popover: the narrowest window has room for it.
 const WIDTH: i32 = 320;
@@ -17,6 +21,8 @@ pub(super) struct Devices {
     popover: gtk::Popover,
     list: gtk::ListBox,
     shown: RefCell<Vec<Device>>,
+    /// What the engine said of its network cards last.
+    networks: RefCell<Vec<NetworkStatus>>,
 }
 
 /// A device as the popover shows it.
@@ -45,12 +51,23 @@ impl Devices {
         list.add_css_class("background");
         list.update_property(&[gtk::accessible::Property::Label(&gettext("Devices"))]);
         let popover = gtk::Popover::builder().child(&list).width_request(WIDTH).build();
-        Self { popover, list, shown: RefCell::default() }
+        Self { popover, list, shown: RefCell::default(), networks: RefCell::default() }
     }
 
     /// For the button that opens it.
     pub(super) fn popover(&self) -> &gtk::Popover {
         &self.popover
+    }
+
+    /// Asks the engine for what only it knows; it answers with [`ConsoleMsg::Networks`].
+    pub(super) fn ask(&self, uuid: Uuid, input: &relm4::Sender<ConsoleMsg>) {
+        let input = input.clone();
+        relm4::spawn_blocking(move || input.emit(ConsoleMsg::Networks(machines::networks(uuid))));
+    }
+
+    /// What it answered.
+    pub(super) fn take(&self, networks: Vec<NetworkStatus>) {
+        self.networks.replace(networks);
     }
 
     /// Shows the devices as they are now.
@@ -61,7 +78,7 @@ impl Devices {
             captured: display.is_captured(),
             leds: display.leds(),
         };
-        let devices = devices(machine, seen);
+        let devices = devices(machine, &self.networks.borrow(), seen);
         // Rows that stay keep the focus.
         if *self.shown.borrow() != devices {
             self.list.remove_all();
@@ -94,7 +111,7 @@ impl Devices {
 }
 
 /// All devices that a person may want to know of.
-fn devices(machine: &Machine, seen: Seen) -> Vec<Device> {
+fn devices(machine: &Machine, networks: &[NetworkStatus], seen: Seen) -> Vec<Device> {
     let mut devices = Vec::new();
     let cds: Vec<_> = machine.drives.iter().filter(|drive| drive.kind == DriveKind::Cd).collect();
     for (index, drive) in cds.iter().enumerate() {
@@ -109,7 +126,9 @@ fn devices(machine: &Machine, seen: Seen) -> Vec<Device> {
     }
     for (index, card) in machine.networks.iter().enumerate() {
         let name = numbered(&gettext("Network"), index, machine.networks.len());
-        devices.push(Device { icon: "network-wired-symbolic", name, state: network(card), actions: Vec::new() });
+        let lost = networks.iter().any(|one| one.device == format!("net{index}") && one.plugged && !one.link);
+        let state = if lost { gettext("No connection") } else { network(card) };
+        devices.push(Device { icon: "network-wired-symbolic", name, state, actions: Vec::new() });
     }
     let picture = match seen.picture {
         Some((width, height)) => format!("{width} × {height}"),
@@ -143,7 +162,7 @@ fn network(card: &Network) -> String {
     let ports: Vec<_> = card.forwards.iter().map(|forward| forward.host.to_string()).collect();
     match ports.as_slice() {
         _ if !card.link => gettext("The cable is out"),
-        [] => gettext("Shared with this computer"),
+        [] => words::attachment(&card.attachment),
         [port] => gettext_f("Shared with this computer, whose port {port} leads into it", &[("port", port)]),
         ports => {
             gettext_f("Shared with this computer, whose ports {ports} lead into it", &[("ports", &ports.join(", "))])
@@ -173,9 +192,11 @@ mod tests {
         assert_eq!(locks(Leds { num: true, caps: true, scroll: false }), "Caps Lock, Num Lock");
         assert_eq!(locks(Leds::default()), "No lock is on");
         let forward = |host| Forward { protocol: Protocol::Tcp, host, guest: 22 };
-        let card = |forwards| Network { model: Default::default(), mac: MacAddress([0; 6]), link: true, forwards };
+        let card = |forwards| Network { forwards, ..Network::new(MacAddress([0; 6])) };
         assert!(network(&card(vec![forward(2222), forward(8080)])).contains("ports 2222, 8080 lead"));
         assert_eq!(network(&card(vec![])), "Shared with this computer");
+        let inside = Network { attachment: "internal:lab".parse().unwrap(), ..card(vec![]) };
+        assert_eq!(network(&inside), "Internal network lab");
         assert_eq!(network(&Network { link: false, ..card(vec![forward(2222)]) }), "The cable is out");
     }
 }

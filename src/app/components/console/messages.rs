@@ -1,5 +1,6 @@
 //! What a console is told, and what it tells.
 
+use api::control::NetworkStatus;
 use console::Console;
 use gtk::gdk;
 
@@ -44,6 +45,8 @@ pub(crate) enum ConsoleMsg {
     Type(TypedText),
     /// The person looks at the machine's devices.
     LookAtDevices,
+    /// What the engine says of its network cards.
+    Networks(Vec<NetworkStatus>),
     /// The person closes the window.
     Close,
     /// The person closes it, and this becomes of the machine.

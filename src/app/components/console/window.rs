@@ -338,7 +338,8 @@ impl Component for ConsoleWindow {
                 typing::begin(from, root, &self.typist, move |why| input.emit(ConsoleMsg::Toast(why)));
             }
             // They are shown after every message.
-            ConsoleMsg::LookAtDevices => {}
+            ConsoleMsg::LookAtDevices => self.devices.ask(self.summary.uuid(), sender.input_sender()),
+            ConsoleMsg::Networks(networks) => self.devices.take(networks),
             ConsoleMsg::Close => self.close(&sender, root),
             ConsoleMsg::Leave(answer) => self.leave(answer, &widgets.display, &sender),
         }

@@ -64,6 +64,8 @@ impl Forwards {
     /// Shows what is so.
     pub(super) fn show(&self, machine: &Machine) {
         let Some(network) = machine.networks.get(self.card) else { return };
+        // Elsewhere no port of this computer can lead into the machine.
+        self.group.set_visible(network.attachment.is_nat());
         let mut shown = self.shown.borrow_mut();
         if shown.0 == network.forwards {
             return;

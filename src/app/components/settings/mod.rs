@@ -4,6 +4,7 @@
 //! is refused is told why, and the row goes back to what is so.
 
 mod boot;
+mod connection;
 mod disk_size;
 mod drives;
 mod forwards;
@@ -12,26 +13,35 @@ mod notes;
 mod refusal;
 mod row;
 mod text;
+mod traffic;
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use adw::prelude::*;
+use api::control::NetworkStatus;
 use api::machine::Machine;
 use api::settings::{CardKey, Key};
+use gtk::glib;
 use relm4::prelude::*;
 use uuid::Uuid;
 
 use self::boot::BootOrder;
+use self::connection::Connection;
 use self::drives::SizeRow;
 use self::forwards::Forwards;
 use self::medium::MediumRow;
 use self::notes::Notes;
 use self::row::Row;
+use self::traffic::Traffic;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Change, DiskSizes, Summary};
 use crate::words;
+
+/// How often network cards of a running machine are looked at.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The dialog.
 pub(crate) struct SettingsDialog {
@@ -42,6 +52,8 @@ pub(crate) struct SettingsDialog {
     /// Systems' names by their ids.
     names: HashMap<String, String>,
     rows: Vec<Row>,
+    connections: Vec<Connection>,
+    traffic: Vec<Traffic>,
     forwards: Vec<Forwards>,
     boot: Option<BootOrder>,
     media: Vec<MediumRow>,
@@ -68,6 +80,8 @@ pub(crate) enum SettingsMsg {
     Show(Summary),
     /// The person wants this.
     Change(Change),
+    /// Time to look at what goes through network cards.
+    Look,
     /// The dialog is closed.
     Closed,
 }
@@ -88,6 +102,8 @@ pub(crate) enum Found {
     Done(Result<Box<Machine>, String>),
     /// How large its disks are.
     Sizes(DiskSizes),
+    /// What the engine says of network cards.
+    Networks(Vec<NetworkStatus>),
 }
 
 impl Component for SettingsDialog {
@@ -112,6 +128,8 @@ impl Component for SettingsDialog {
             machine: summary.entry.machine,
             names,
             rows: Vec::new(),
+            connections: Vec::new(),
+            traffic: Vec::new(),
             forwards: Vec::new(),
             boot: None,
             media: Vec::new(),
@@ -127,6 +145,13 @@ impl Component for SettingsDialog {
         };
         model.build(&root, &sender);
         model.measure(&sender);
+        model.look(&sender);
+        // Until the dialog is gone.
+        let input = sender.input_sender().clone();
+        glib::timeout_add_local(LOOK, move || match input.send(SettingsMsg::Look) {
+            Ok(()) => glib::ControlFlow::Continue,
+            Err(_) => glib::ControlFlow::Break,
+        });
         model.show();
         ComponentParts { model, widgets: () }
     }
@@ -149,6 +174,7 @@ impl Component for SettingsDialog {
                 self.waiting.push(change);
                 self.next(&sender);
             }
+            SettingsMsg::Look => self.look(&sender),
             SettingsMsg::Closed => {
                 self.waiting.extend(self.notes.as_ref().and_then(Notes::news));
                 self.next(&sender);
@@ -162,6 +188,7 @@ impl Component for SettingsDialog {
         let result = match found {
             Found::Done(result) => result,
             Found::Sizes(sizes) => return self.show_sizes(&sizes),
+            Found::Networks(cards) => return self.traffic.iter().for_each(|traffic| traffic.show(&cards)),
         };
         self.setting = false;
         match result {
@@ -172,6 +199,7 @@ impl Component for SettingsDialog {
             Err(why) => {
                 refusal::say(root, &why);
                 self.rows.iter().for_each(Row::refuse);
+                self.connections.iter().for_each(Connection::refuse);
                 self.show();
             }
         }
@@ -208,6 +236,16 @@ impl SettingsDialog {
         });
     }
 
+    /// Looks what goes through network cards.
+    fn look(&self, sender: &ComponentSender<Self>) {
+        if self.live {
+            let uuid = self.uuid;
+            sender.spawn_oneshot_command(move || Found::Networks(machines::networks(uuid)));
+        } else {
+            self.traffic.iter().for_each(|traffic| traffic.show(&[]));
+        }
+    }
+
     /// Looks how large the drives are.
     fn measure(&self, sender: &ComponentSender<Self>) {
         let uuid = self.uuid;
@@ -232,6 +270,8 @@ impl SettingsDialog {
             let page = root.visible_page_name();
             self.pages.drain(..).for_each(|page| root.remove(&page));
             self.rows.clear();
+            self.connections.clear();
+            self.traffic.clear();
             self.forwards.clear();
             self.media.clear();
             self.sizes.clear();
@@ -242,12 +282,14 @@ impl SettingsDialog {
             }
         }
         self.measure(sender);
+        self.look(sender);
         self.show();
     }
 
     /// All rows show what is so.
     fn show(&self) {
         self.rows.iter().for_each(|row| row.show(&self.machine, self.live));
+        self.connections.iter().for_each(|connection| connection.show(&self.machine, self.live));
         self.forwards.iter().for_each(|forwards| forwards.show(&self.machine));
         self.boot.iter().for_each(|boot| boot.show(&self.machine, self.live));
         self.notes.iter().for_each(|notes| notes.show(&self.machine));
@@ -277,9 +319,12 @@ impl SettingsDialog {
         let network = self.page(root, "network", &gettext("Network"), "network-wired-symbolic");
         for card in 0..self.machine.networks.len() {
             let title = words::card(card);
-            let keys = [CardKey::Link, CardKey::Mac].map(|what| Key::Card(card, what));
-            let group = self.group(&network, &title, &keys, sender);
-            group.set_description(Some(&gettext("Shares this computer’s network")));
+            let group = self.group(&network, &title, &[Key::Card(card, CardKey::Link)], sender);
+            self.connections.push(Connection::new(card, &group, sender.input_sender().clone()));
+            let address = Row::new(Key::Card(card, CardKey::Mac), &self.names, sender.input_sender());
+            group.add(address.widget());
+            self.rows.push(address);
+            self.traffic.push(Traffic::new(card, &group, sender.input_sender().clone()));
             let remove = remove_button(&gettext_f("Remove {name}", &[("name", &title)]));
             let input = sender.input_sender().clone();
             remove.connect_clicked(move |_| {

@@ -66,7 +66,7 @@ impl Row {
                 words.insert(0, (gettext("Not known"), String::new()));
                 choice(&title, &about, words, wish)
             }
-            Takes::Text | Takes::Forwards | Takes::Devices => {
+            Takes::Text | Takes::Network | Takes::Forwards | Takes::Devices => {
                 let row = adw::EntryRow::builder().title(title).show_apply_button(true).build();
                 row.connect_apply(move |row| wish(row.text().into()));
                 Kind::Text(row, RefCell::default())
@@ -106,7 +106,10 @@ impl Row {
             Kind::Number(row) => row.set_value(value.parse().unwrap_or_default()),
             Kind::Text(row, shown) => {
                 if shown.borrow().as_ref() != Some(&value) {
-                    row.set_text(&value);
+                    // What stands there already would look as if it still had to be applied.
+                    if row.text() != value {
+                        row.set_text(&value);
+                    }
                     shown.replace(Some(value));
                 }
             }

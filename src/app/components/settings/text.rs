@@ -31,6 +31,7 @@ pub(super) fn of(key: Key) -> (String, String) {
         }
         Key::Disk(_, DiskKey::ReadOnly) => (gettext("Read-Only"), gettext("The system cannot write to this disk")),
         Key::Card(_, CardKey::Link) => (gettext("Cable"), gettext("Pulled out, the machine is offline")),
+        Key::Card(_, CardKey::Network) => (gettext("Connected To"), String::new()),
         Key::Card(_, CardKey::Mac) => (gettext("Ethernet Address"), String::new()),
         Key::Card(_, CardKey::Forwards) => (gettext("Ports"), String::new()),
     };

@@ -197,6 +197,10 @@ impl Window {
                 let text = gettext("The machine’s network is gone; it comes back at its next start");
                 console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
             }
+            Happening::CaptureFailed(why) => {
+                let text = words::sentence(&words::quote(&why));
+                console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
+            }
             Happening::Gone => {
                 let wanted = self.turning_off.remove(&uuid);
                 let said = self.watched.remove(&uuid).flatten();
