@@ -62,6 +62,8 @@ struct Engine {
     buttons: u32,
     pointer: (u32, u32),
     flooding: bool,
+    /// What all control clients hear next, whoever of them is being served.
+    events: Vec<Value>,
     ended: bool,
 }
 
@@ -124,6 +126,7 @@ impl Engine {
             buttons: 0,
             pointer: (0, 0),
             flooding: false,
+            events: Vec::new(),
             ended: false,
         }
     }
@@ -140,6 +143,7 @@ impl Engine {
             self.accept();
             self.serve_control();
             self.serve_consoles();
+            self.deliver();
             if Instant::now() >= next {
                 next = Instant::now() + FRAME;
                 if !self.paused && !self.dark {
@@ -222,8 +226,12 @@ impl Engine {
     }
 
     fn tell(&mut self, event: &str, data: &Value) {
-        for client in &mut self.clients {
-            client.say(&json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } }));
+        self.events.push(json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } }));
+    }
+
+    fn deliver(&mut self) {
+        for event in self.events.drain(..) {
+            self.clients.iter_mut().for_each(|client| client.say(&event));
         }
     }
 
