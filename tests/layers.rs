@@ -154,6 +154,20 @@ fn engines_and_the_terminal_need_no_toolkit() {
 }
 
 #[test]
+fn the_app_and_the_viewer_have_a_toolkit_each() {
+    let workspace = Workspace::read();
+    for package in workspace.packages() {
+        let others: &[&str] = match short(&package.name) {
+            "view" => &["gtk4", "libadwaita", "relm4", "glib"],
+            "app" => &["winit", "pixels", "wgpu"],
+            _ => continue,
+        };
+        let linked = workspace.linked(&package.id);
+        assert_eq!(others.iter().find(|other| linked.contains(*other)), None, "{}", package.name);
+    }
+}
+
+#[test]
 fn outside_crates_stay_behind_their_one_user() {
     for package in Workspace::read().packages() {
         let name = short(&package.name);
