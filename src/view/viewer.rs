@@ -151,6 +151,8 @@ impl Viewer {
         self.ended = Some(why);
         if let Some((window, screen)) = &mut self.shown {
             screen.dim();
+            // Where there is a title that says it.
+            window.set_fullscreen(None);
             window.request_redraw();
         }
         self.change_cursor(event_loop);

@@ -3,7 +3,7 @@
 
     tests/ui/view.py --out target/ui-view
 
-Needs what `drive.py` needs, and a Vulkan driver (mesa-vulkan-drivers).
+Needs what `drive.py` needs, `cargo build -p dormer-view -p dormer-ctl`, and a Vulkan driver (mesa-vulkan-drivers).
 """
 
 import ctypes
@@ -38,6 +38,7 @@ def walk(machine):
     full_screen(machine, window)
     captured_pointer(machine, window)
     dark(machine, window)
+    flood(machine, window)
     endings(machine)
     nowhere(machine)
     throw_away(machine)
@@ -313,6 +314,18 @@ def dark(machine, window):
     until("picture again", 10, lambda: bright(window_picture(machine, window, "light"), "720x400+0+0"))
 
 
+def flood(machine, window):
+    """An engine that talks without end keeps neither window nor keys waiting."""
+    xdotool("key", "F6", "F11")
+    until("full screen", 20, lambda: geometry(window)[2:] == SCREEN)
+    xdotool("key", "F11")
+    until("window", 20, lambda: geometry(window)[2:] == (720, 400))
+    before = len(machine.heard())
+    xdotool("key", "F6", "z")
+    machine.wait_heard(before, "Key { code: 44, down: false }", seconds=20)
+    until("title without more", 10, lambda: titles()[window] == NAME)
+
+
 def window_picture(machine, window, name):
     path = machine.out / f"{name}.png"
     subprocess.run(["import", "-window", window, str(path)], check=True)
@@ -335,16 +348,22 @@ def endings(machine):
         window = shown()
         until("full screen", 10, lambda window=window: geometry(window)[2:] == SCREEN)
         # It may not have the keyboard yet.
-        until("title that says it", 20, lambda: xdotool("key", key) or words in titles()[window])
+        until("title that says it", 20, lambda window=window, key=key, words=words: presses(window, key, words))
+        until("window with a title", 10, lambda window=window: geometry(window)[2:] == (1024, 768))
         window_picture(machine, window, f"ended-{key}")
-        xdotool("windowactivate", "--sync", window, "key", "F11")
-        until("window", 10, lambda: geometry(window)[2:] == (1024, 768))
-        xdotool("key", "super+q")
+        xdotool("windowactivate", "--sync", window, "key", "super+q")
         status, sentence = machine.ended(process)
         assert status == 1 and sentence.startswith("dormer-view: ") and words in sentence, sentence
         print(sentence, end="")
         machine.run("power-off", NAME)
         machine.dormerctl("wait", NAME, "--state", "stopped")
+
+
+def presses(window, key, words):
+    """Presses an order to the engine until the title says what came of it."""
+    if words not in titles()[window]:
+        xdotool("key", key)
+    return words in titles()[window]
 
 
 def nowhere(machine):
