@@ -49,9 +49,10 @@ class Machine:
         assert done.returncode == 1 and len(lines) == 1 and words in lines[0], f"{arguments}: {done}"
         print(lines[0], flush=True)
 
-    def view(self, *options):
+    def view(self, *options, log=subprocess.PIPE, **environment):
         """A viewer that this process waits for."""
-        viewer = subprocess.Popen([PROGRAMS / "dormerctl", "view", NAME, *options], stderr=subprocess.PIPE, text=True)
+        command = [PROGRAMS / "dormerctl", "view", NAME, *options]
+        viewer = subprocess.Popen(command, stderr=log, text=True, env=os.environ | environment)
         self.viewers.append(viewer)
         return viewer
 
