@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::control::Event;
+use api::control::{Event, RunState};
 use library::control::{self, Client};
 
 /// How long the engine's last words may take.
@@ -22,6 +22,12 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
+    /// How the machine is found.
+    pub(crate) fn of(control: &mut Client) -> Self {
+        let state = control.status().inspect_err(|error| tracing::warn!("{error}")).map(|status| status.status);
+        Self { paused: matches!(state, Ok(RunState::Paused | RunState::Prelaunch)), ..Self::default() }
+    }
+
     /// Hears what the engine said meanwhile.
     pub(crate) fn hear(&mut self, control: &mut Client) {
         for _ in 0..EVENTS_AT_ONCE {

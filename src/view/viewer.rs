@@ -68,7 +68,7 @@ impl Viewer {
     /// A machine that has greeted; its window comes with the event loop.
     pub(crate) fn new(
         console: Console,
-        control: Option<Client>,
+        mut control: Option<Client>,
         options: Options,
         wakes: &EventLoopProxy<Wake>,
     ) -> Result<Self> {
@@ -76,6 +76,7 @@ impl Viewer {
         let events = control.as_ref().map(|control| Watch::new(control, Wake::Control, wakes.clone())).transpose()?;
         Ok(Self {
             console,
+            fate: control.as_mut().map(Fate::of).unwrap_or_default(),
             control,
             watches: (screen, events),
             options,
@@ -85,7 +86,6 @@ impl Viewer {
             pairs: Pairs::default(),
             wheel: Rest::default(),
             captured: false,
-            fate: Fate::default(),
             ended: None,
             said: String::new(),
             failure: None,
@@ -175,10 +175,8 @@ impl Viewer {
             self.change_cursor(event_loop);
         }
         let pointer = self.captured && changes.intersects(Changes::CURSOR | Changes::CURSOR_AT);
-        if let Some((window, _)) = &self.shown
-            && (pointer || changes.contains(Changes::PICTURE))
-        {
-            window.request_redraw();
+        if pointer || changes.contains(Changes::PICTURE) {
+            self.redraw();
         }
         self.retitle();
     }
@@ -188,6 +186,12 @@ impl Viewer {
         if let Some((window, _)) = self.shown.as_ref().filter(|_| self.said != title) {
             window.set_title(&title);
             self.said = title;
+        }
+    }
+
+    fn redraw(&self) {
+        if let Some((window, _)) = &self.shown {
+            window.request_redraw();
         }
     }
 
@@ -232,7 +236,7 @@ impl Viewer {
         self.motion = Rest::default();
         self.pairs = Pairs::default();
         self.change_cursor(event_loop);
-        window_redraw(self.shown.as_ref());
+        self.redraw();
         self.retitle();
     }
 
@@ -246,7 +250,7 @@ impl Viewer {
             tracing::warn!("the pointer is not released: {error}");
         }
         self.change_cursor(event_loop);
-        window_redraw(self.shown.as_ref());
+        self.redraw();
         self.retitle();
     }
 
@@ -274,7 +278,7 @@ impl Viewer {
                     Scaling::Multiples => Scaling::Fit,
                     Scaling::Fit | Scaling::Actual => Scaling::Multiples,
                 };
-                window_redraw(self.shown.as_ref());
+                self.redraw();
             }
             Meaning::Nothing => {}
         }
@@ -399,12 +403,6 @@ impl ApplicationHandler<Wake> for Viewer {
         } else {
             event_loop.set_control_flow(ControlFlow::Wait);
         }
-    }
-}
-
-fn window_redraw(shown: Option<&(Arc<Window>, Screen)>) {
-    if let Some((window, _)) = shown {
-        window.request_redraw();
     }
 }
 

@@ -341,6 +341,13 @@ def endings(machine):
     gone(window)
     assert machine.ended(process) == (0, ""), "that is no failure"
     assert other not in titles()
+    machine.dormerctl("start", NAME, "--headless", "--paused")
+    process = machine.view()
+    window = shown(f"{NAME} — paused")
+    machine.dormerctl("resume", NAME)
+    until("title without more", 10, lambda: titles()[window] == NAME)
+    machine.dormerctl("power-off", NAME)
+    assert machine.ended(process) == (0, ""), "that is no failure"
     for key, words in (("F5", "ended unexpectedly"), ("F7", "makes no sense")):
         machine.dormerctl("start", NAME, "--headless")
         assert not titles(), "a window without being asked for"
