@@ -79,12 +79,15 @@ pub(crate) enum Verb {
         start: StartOptions,
     },
     /// Show a running machine in a window; it goes on when the window is closed
+    ///
+    /// F11 leads into full screen and out of it, Ctrl+Alt releases a captured pointer, Ctrl+Alt+S goes over to the other scaling. All other
+    /// keys are the machine's; “dormerctl key” presses those.
     View {
         name: String,
-        /// Begin in full screen; F11 leads out of it, and in
+        /// Begin in full screen
         #[arg(long)]
         fullscreen: bool,
-        /// How the picture is enlarged; Ctrl+Alt+S goes over to the other
+        /// How the picture is enlarged
         #[arg(long)]
         scaling: Option<ScalingWord>,
     },

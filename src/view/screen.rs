@@ -30,6 +30,7 @@ const DIMMED: u8 = 3;
 /// A window's surface and the picture on it.
 pub(crate) struct Screen {
     pixels: Pixels<'static>,
+    size: PhysicalSize<u32>,
     pipeline: RenderPipeline,
     sampler: Sampler,
     /// The texture, for the shader.
@@ -43,7 +44,8 @@ impl Screen {
     /// Takes a window's surface. By Vulkan alone: what `pixels` makes of OpenGL on Linux has no windows.
     pub(crate) fn new(window: Arc<Window>) -> Result<Self> {
         let PhysicalSize { width, height } = window.inner_size();
-        let surface = SurfaceTexture::new(width.max(1), height.max(1), window);
+        let size = PhysicalSize::new(width.max(1), height.max(1));
+        let surface = SurfaceTexture::new(size.width, size.height, window);
         let pixels = PixelsBuilder::new(1, 1, surface)
             .wgpu_backend(Backends::VULKAN)
             .texture_format(FORMAT)
@@ -67,7 +69,7 @@ impl Screen {
             ..SamplerDescriptor::default()
         });
         let texture = bind(&pixels, &pipeline, &sampler);
-        Ok(Self { pixels, pipeline, sampler, texture, frame: None, covered: Rect::default() })
+        Ok(Self { pixels, size, pipeline, sampler, texture, frame: None, covered: Rect::default() })
     }
 
     /// The window has another size.
@@ -75,9 +77,15 @@ impl Screen {
         if size.width == 0 || size.height == 0 {
             return Ok(());
         }
-        self.pixels
-            .resize_surface(size.width, size.height)
-            .context("the window is larger than the graphics card allows")
+        let resized = self.pixels.resize_surface(size.width, size.height);
+        resized.context("the window is larger than the graphics card allows")?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// The surface's size in device pixels: the window's, as far as it is known here.
+    pub(crate) fn size(&self) -> PhysicalSize<u32> {
+        self.size
     }
 
     /// The picture's size in guest pixels; none when there is no picture.

@@ -12,6 +12,7 @@ use winit::application::ApplicationHandler;
 use winit::dpi::{PhysicalPosition, PhysicalSize};
 use winit::event::{DeviceEvent, DeviceId, ElementState, MouseButton, MouseScrollDelta, WindowEvent};
 use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoopProxy};
+use winit::monitor::MonitorHandle;
 use winit::platform::wayland::WindowAttributesExtWayland;
 use winit::platform::x11::ActiveEventLoopExtX11;
 use winit::window::{CursorGrabMode, Fullscreen, Window, WindowId};
@@ -30,6 +31,8 @@ const APP: &str = "io.github.dormer_vm.Dormer";
 const SIZE: (u32, u32) = (800, 600);
 /// How much of a monitor a window fills at most, by itself.
 const MOST: f64 = 0.9;
+/// What a monitor is taken for that nobody knows.
+const UNKNOWN_MONITOR: PhysicalSize<u32> = PhysicalSize::new(3840, 2160);
 /// How soon input that the engine did not take is sent again.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -109,9 +112,10 @@ impl Viewer {
     fn open(&mut self, event_loop: &ActiveEventLoop) -> Result<()> {
         let frame = self.console.refresh();
         let size = frame.as_ref().map_or(SIZE, |frame| (frame.width(), frame.height()));
+        let monitor = event_loop.primary_monitor().or_else(|| event_loop.available_monitors().next());
         let attributes = Window::default_attributes()
             .with_title(self.title())
-            .with_inner_size(bounded(event_loop, PhysicalSize::from(size)))
+            .with_inner_size(bounded(monitor, PhysicalSize::from(size)))
             .with_fullscreen(self.options.fullscreen.then_some(Fullscreen::Borderless(None)))
             .with_name(APP, "dormer-view");
         let window = Arc::new(event_loop.create_window(attributes).context("the display takes no window")?);
@@ -196,8 +200,8 @@ impl Viewer {
     }
 
     fn place(&self) -> Option<Placement> {
-        let (window, screen) = self.shown.as_ref()?;
-        let PhysicalSize { width, height } = window.inner_size();
+        let (_, screen) = self.shown.as_ref()?;
+        let PhysicalSize { width, height } = screen.size();
         let size = (f64::from(width), f64::from(height));
         Placement::new(screen.picture()?, size, ((0.0, 0.0), 1.0), self.options.scaling)
     }
@@ -216,7 +220,7 @@ impl Viewer {
             let cursor = self.console.cursor().filter(|_| self.captured);
             screen.point(cursor.map(|cursor| (cursor, self.console.cursor_at())));
             if screen.picture() != size {
-                follow(window, before, size, screen.picture());
+                follow(window, before, size, screen);
             }
         }
         let place = self.place();
@@ -407,10 +411,9 @@ impl ApplicationHandler<Wake> for Viewer {
 }
 
 /// A size that leaves something of the monitor.
-fn bounded(event_loop: &ActiveEventLoop, size: PhysicalSize<u32>) -> PhysicalSize<u32> {
-    let monitor = event_loop.primary_monitor().or_else(|| event_loop.available_monitors().next());
+fn bounded(monitor: Option<MonitorHandle>, size: PhysicalSize<u32>) -> PhysicalSize<u32> {
     let most = monitor.map(|monitor| monitor.size()).filter(|most| most.width > 0 && most.height > 0);
-    let Some(most) = most else { return size };
+    let most = most.unwrap_or(UNKNOWN_MONITOR);
     let part = |length: u32| f64::from(length) * MOST;
     let shrink = (part(most.width) / f64::from(size.width)).min(part(most.height) / f64::from(size.height)).min(1.0);
     let shrunk = |length: u32| ((f64::from(length) * shrink) as u32).max(1);
@@ -418,13 +421,33 @@ fn bounded(event_loop: &ActiveEventLoop, size: PhysicalSize<u32>) -> PhysicalSiz
 }
 
 /// The guest's screen has another size. A window that it filled a whole number of times, it fills again.
-fn follow(window: &Window, before: Option<Placement>, old: Option<(u32, u32)>, new: Option<(u32, u32)>) {
-    let (Some(before), Some(old), Some(new)) = (before, old, new) else { return };
-    let filled =
-        (before.width, before.height) == (f64::from(window.inner_size().width), f64::from(window.inner_size().height));
+fn follow(window: &Window, before: Option<Placement>, old: Option<(u32, u32)>, screen: &Screen) {
+    let (Some(before), Some(old), Some(new)) = (before, old, screen.picture()) else { return };
+    let filled = (before.width, before.height) == (f64::from(screen.size().width), f64::from(screen.size().height));
     if before.whole && filled && window.fullscreen().is_none() && !window.is_maximized() {
         let times = (before.width / f64::from(old.0)).round() as u32;
+        let size = PhysicalSize::new(new.0.saturating_mul(times), new.1.saturating_mul(times));
         // What the desktop makes of it comes as a new size.
-        let _ = window.request_inner_size(PhysicalSize::new(new.0 * times, new.1 * times));
+        let _ = window.request_inner_size(bounded(window.current_monitor(), size));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_stay_within_reason() {
+        let bounded = |width, height| bounded(None, PhysicalSize::new(width, height));
+        assert_eq!(bounded(1024, 768), PhysicalSize::new(1024, 768));
+        let large = bounded(16384, 8192);
+        assert_eq!((large.width / 100, large.height / 100), (34, 17));
+        for (width, height) in [(u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
+            let size = bounded(width, height);
+            assert!(
+                (1..=UNKNOWN_MONITOR.width).contains(&size.width)
+                    && (1..=UNKNOWN_MONITOR.height).contains(&size.height)
+            );
+        }
     }
 }
