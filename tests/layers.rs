@@ -30,8 +30,15 @@ const FREE: &[&str] = &["xtask", "tests"];
 const WITHOUT_KVM: &[&str] = &["device", "disk", "net", "chipset", "storage", "display", "sound", "usb", "virtio"];
 
 /// Outside crates that only one of ours uses.
-const ONLY_IN: &[(&str, &str)] =
-    &[("kvm-ioctls", "kvm"), ("kvm-bindings", "kvm"), ("libslirp", "nat"), ("libslirp-sys", "nat"), ("imago", "disk")];
+const ONLY_IN: &[(&str, &str)] = &[
+    ("kvm-ioctls", "kvm"),
+    ("kvm-bindings", "kvm"),
+    ("libslirp", "nat"),
+    ("libslirp-sys", "nat"),
+    ("imago", "disk"),
+    ("winit", "view"),
+    ("pixels", "view"),
+];
 
 /// Toolkits that engines and terminal tools must start without.
 const WINDOWS: &[&str] = &["gtk4", "libadwaita", "relm4", "winit", "pixels", "cpal"];
@@ -151,6 +158,15 @@ fn engines_and_the_terminal_need_no_toolkit() {
             assert_eq!(toolkit, None, "{name} links a toolkit");
         }
     }
+}
+
+#[test]
+fn the_viewer_needs_no_gtk() {
+    let workspace = Workspace::read();
+    let packages = workspace.packages();
+    let view = packages.iter().find(|package| short(&package.name) == "view").expect("the viewer");
+    let linked = workspace.linked(&view.id);
+    assert_eq!(["glib", "gtk4", "libadwaita", "relm4"].iter().find(|gtk| linked.contains(*gtk)), None);
 }
 
 #[test]

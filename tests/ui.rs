@@ -73,6 +73,16 @@ fn console_at_fractional_scales() {
 }
 
 #[test]
+fn viewers() {
+    walk("view", true);
+}
+
+#[test]
+fn viewers_on_wayland() {
+    walk("view_wayland", true);
+}
+
+#[test]
 fn every_setting() {
     walk("settings", true);
 }

@@ -10,6 +10,7 @@
 //! - [`Console`]: the connection, input and the state of the screen;
 //! - [`Frame`]: a picture of the screen that belongs to whoever holds it;
 //! - [`Cursor`]: the guest's pointer;
+//! - [`geometry`]: where a picture stands in its window;
 //! - [`key`]: evdev codes for the keys that a desktop keeps for itself;
 //! - [`us_layout`]: what to press for a character.
 
@@ -19,6 +20,7 @@ mod cursor;
 mod error;
 #[cfg(test)]
 mod fake_engine;
+pub mod geometry;
 pub mod key;
 mod memory;
 mod outbox;

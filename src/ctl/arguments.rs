@@ -60,7 +60,7 @@ pub(crate) enum Verb {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Run a throw-away machine from an ISO or disk image; it is gone when it stops
+    /// Run a throw-away machine from an ISO or disk image, in a window; it is gone when it stops
     Run {
         /// The image; a disk is copied first
         file: PathBuf,
@@ -69,7 +69,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         start: StartOptions,
     },
-    /// Start a machine
+    /// Start a machine and show it in a window
     Start {
         name: String,
         /// Start a throw-away copy of it
@@ -77,6 +77,19 @@ pub(crate) enum Verb {
         disposable: bool,
         #[command(flatten)]
         start: StartOptions,
+    },
+    /// Show a running machine in a window; it goes on when the window is closed
+    ///
+    /// F11 leads into full screen and out of it, Ctrl+Alt releases a captured pointer, Ctrl+Alt+S goes over to the other scaling. All other
+    /// keys are the machine's; “dormerctl key” presses those.
+    View {
+        name: String,
+        /// Begin in full screen
+        #[arg(long)]
+        fullscreen: bool,
+        /// How the picture is enlarged
+        #[arg(long)]
+        scaling: Option<ScalingWord>,
     },
     /// Let a machine stand still
     Pause { name: String },
@@ -219,7 +232,7 @@ pub(crate) struct Choices {
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct StartOptions {
-    /// Show no window (there is none yet in any case)
+    /// Show no window
     #[arg(long)]
     pub(crate) headless: bool,
     /// Stand still until it is resumed
@@ -228,6 +241,14 @@ pub(crate) struct StartOptions {
     /// Write the first serial port's and the firmware's output to the machine's logs folder
     #[arg(long)]
     pub(crate) debug_logs: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ScalingWord {
+    /// As large as the window has room
+    Fit,
+    /// A whole number of times: every pixel is as large as every other
+    Multiples,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -418,6 +439,16 @@ mod tests {
     fn parse(line: &str) -> Result<Verb, String> {
         let words = std::iter::once("dormerctl").chain(line.split(' '));
         Arguments::try_parse_from(words).map(|arguments| arguments.verb).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn windows_have_a_say() {
+        let Verb::View { fullscreen: true, scaling: Some(ScalingWord::Multiples), .. } =
+            parse("view x --fullscreen --scaling multiples").unwrap()
+        else {
+            panic!()
+        };
+        assert!(parse("view x --scaling huge").is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod qmp;
 mod screen;
 mod serial;
 mod settings;
+mod view;
 mod wait;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Delete { name, yes } => machines::delete(&library, &find(&name)?, yes),
         Verb::Run { file, choices, start } => power::run(&library, &file, choices, start, out),
         Verb::Start { name, disposable, start } => power::start(&library, &find(&name)?, disposable, start, out),
+        Verb::View { name, fullscreen, scaling } => view::view(&find(&name)?, fullscreen, scaling),
         Verb::Pause { name } => power::pause(&find(&name)?),
         Verb::Resume { name } => power::resume(&find(&name)?),
         Verb::Reset { name } => power::reset(&find(&name)?),

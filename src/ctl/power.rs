@@ -14,8 +14,8 @@ use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::arguments::{Choices, StartOptions};
-use crate::machines;
 use crate::output::{self, Output};
+use crate::{machines, view};
 
 /// An engine that turns off writes its images out first.
 const END: Duration = Duration::from_secs(30);
@@ -46,15 +46,17 @@ pub(crate) fn start(
     options: StartOptions,
     out: Output,
 ) -> Result<()> {
-    let _no_window_yet = options.headless;
-    if disposable {
-        let (copy, lock) = library.copy_disposable(entry)?;
-        let running = engine::start_locked(&copy, lock, &options.into())?;
-        return announce(&copy, &running, out);
-    }
-    library.sweep();
-    let running = engine::start(entry, &options.into())?;
-    announce(entry, &running, out)
+    let copy;
+    let (entry, running) = if disposable {
+        let (made, lock) = library.copy_disposable(entry)?;
+        copy = made;
+        (&copy, engine::start_locked(&copy, lock, &options.into())?)
+    } else {
+        library.sweep();
+        (entry, engine::start(entry, &options.into())?)
+    };
+    announce(entry, &running, out)?;
+    if options.headless { Ok(()) } else { view::open(entry) }
 }
 
 /// `run`: a throw-away machine, until it stops or this is interrupted.
@@ -100,6 +102,12 @@ pub(crate) fn run(
     announce(&entry, &running, out)?;
     if !out.json {
         output::line("It is gone when it stops; Ctrl-C turns it off. Other terminals reach it by this name.")?;
+    }
+    // Without a window it runs as well.
+    if !options.headless
+        && let Err(error) = view::open(&entry)
+    {
+        eprintln!("dormerctl: {error:#}");
     }
     while !running.wait_end(LOOK)? {
         if interrupted.load(Ordering::Relaxed) {

@@ -58,7 +58,7 @@ def thumbnails(app):
     app.find("grouping", "Alpha")
     before = blue(app)
     for name in ("Beta", "Gamma"):
-        dormerctl("start", name)
+        dormerctl("start", name, "--headless")
     app.find("list item", "Gamma, Running", 20)
     until("pictures in the list", 20, lambda: blue(app) > before + 5)
     app.activate("show-machine", f"[<'{uuid('Beta')}'>]")
@@ -130,14 +130,14 @@ def notifications(app):
 
         # Not while the person looks.
         window = app.window()
-        dormerctl("start", "Alpha")
+        dormerctl("start", "Alpha", "--headless")
         app.find("list item", "Alpha, Running", 20)
         drive.end_engine(data() / "dormer/machines/Alpha/lock")
         app.find("list item", "Alpha, Off", 20)
         assert count("Alpha") == 0
 
         # It dies.
-        dormerctl("start", "Alpha")
+        dormerctl("start", "Alpha", "--headless")
         app.find("list item", "Alpha, Running", 20)
         hide(app)
         drive.end_engine(data() / "dormer/machines/Alpha/lock")

@@ -81,7 +81,7 @@ def search(app):
 
 def sort(app):
     """The one that started last comes first, and that is remembered."""
-    dormerctl("start", "Gamma")
+    dormerctl("start", "Gamma", "--headless")
     dormerctl("power-off", "Gamma")
     started = {machine["name"]: machine["last-start"] for machine in json.loads(dormerctl("list", "--json"))}
     assert started["Gamma"] and not started["Alpha"], started
@@ -129,7 +129,7 @@ def rename(app):
     app.key("Return")
     wait_listed(app, "Alpha", "Beta two", "Gamma", "Ärger")
     # Of one that runs it says why not.
-    dormerctl("start", "Beta two")
+    dormerctl("start", "Beta two", "--headless")
     app.find("list item", "Beta two, Running", 20)
     app.key("F2")
     app.wait_shown("turn it off to rename it")

@@ -64,6 +64,8 @@ struct Engine {
     buttons: u32,
     pointer: (u32, u32),
     flooding: bool,
+    /// What all control clients hear next, whoever of them is being served.
+    events: Vec<Value>,
     ended: bool,
 }
 
@@ -128,6 +130,7 @@ impl Engine {
             buttons: 0,
             pointer: (0, 0),
             flooding: false,
+            events: Vec::new(),
             ended: false,
         }
     }
@@ -144,6 +147,7 @@ impl Engine {
             self.accept();
             self.serve_control();
             self.serve_consoles();
+            self.deliver();
             if Instant::now() >= next {
                 next = Instant::now() + FRAME;
                 if !self.paused && !self.dark {
@@ -240,8 +244,12 @@ impl Engine {
     }
 
     fn tell(&mut self, event: &str, data: &Value) {
-        for client in &mut self.clients {
-            client.say(&json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } }));
+        self.events.push(json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } }));
+    }
+
+    fn deliver(&mut self) {
+        for event in self.events.drain(..) {
+            self.clients.iter_mut().for_each(|client| client.say(&event));
         }
     }
 

@@ -58,6 +58,8 @@ impl Desk {
             .env("XDG_RUNTIME_DIR", self.folder.path().join("run"))
             .env("XDG_DATA_HOME", self.folder.path().join("data"))
             .env_remove("FLATPAK_ID")
+            .env_remove("WAYLAND_DISPLAY")
+            .env_remove("DISPLAY")
             .env("DORMER_VM", fake_engine())
             .env("DORMER_NAT", fake_engine())
             .env("DORMER_SWITCH", fake_engine())
@@ -275,6 +277,36 @@ fn a_machine_runs() {
     desk.good("power-off one");
     assert_eq!(desk.entries("run/dormer"), 0);
     desk.good("delete one");
+}
+
+#[test]
+fn windows_are_opened_by_the_viewer() {
+    let Some(desk) = Desk::new() else { return };
+    desk.good(&format!("create one {OLD}"));
+    desk.bad("view one", "“one” is not running");
+    let uuid = desk.good("show one --json").json()["uuid"].as_str().unwrap().to_owned();
+    let start = |script: &str| {
+        let said = desk.folder.path().join("said");
+        let viewer = desk.file("viewer", format!("#!/bin/sh\necho \"$@\" > {}\n{script}\n", said.display()).as_bytes());
+        std::fs::set_permissions(&viewer, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let output = desk.command(&["start", "one"]).env("DISPLAY", ":0").env("DORMER_VIEW", &viewer).output().unwrap();
+        desk.good("power-off one");
+        let words = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+        (output.status.code(), words, std::fs::read_to_string(said).unwrap_or_default())
+    };
+    // One that stays does not keep its starter.
+    let began = Instant::now();
+    let answer = start("echo shown; exec sleep 60 >/dev/null 2>&1 </dev/null");
+    assert_eq!(answer, (Some(0), String::new(), format!("{uuid} --detach\n")));
+    assert!(began.elapsed() < Duration::from_secs(30));
+    let answer = start("echo drivers talk >&2; echo dormer-view: no window today >&2; exit 1");
+    assert_eq!(answer.0, Some(1));
+    assert_eq!(answer.1, "dormerctl: “one” runs, but no window shows it: no window today");
+    assert!(start("exit 3").1.ends_with("dormer-view ended with exit status: 3"));
+    assert!(desk.good("start one").err.contains("no display here"), "it runs all the same");
+    let output =
+        desk.command(&["view", "one", "--scaling", "multiples"]).env("DORMER_VIEW", "/bin/echo").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{uuid} --scaling multiples\n"));
 }
 
 #[test]

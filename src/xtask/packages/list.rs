@@ -71,8 +71,12 @@ pub(super) const PACKAGES: &[Package] = &[
     trixie(Run, "seabios"),
     trixie(Run, "ovmf"),
     trixie(Run, "ipxe-qemu"),
-    // winit opens it by name on X11.
+    // The viewer opens these by name: winit on X11, and wgpu.
     trixie(Run, "libxkbcommon-x11-0"),
+    trixie(Run, "libxcursor1"),
+    trixie(Run, "libxi6"),
+    trixie(Run, "libvulkan1"),
+    trixie(Run, "mesa-vulkan-drivers"),
     // Debian 12's knows neither Debian 12 nor 13.
     at_least("0.20250", trixie(Run, "osinfo-db")),
     trixie(TestHost, "qemu-system-x86"),
@@ -113,7 +117,6 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Desktop, "fonts-cantarell"),
     own(Desktop, "fonts-dejavu-core"),
     trixie(Desktop, "libgl1-mesa-dri"),
-    trixie(Desktop, "mesa-vulkan-drivers"),
     // Wayland without a screen, with pointer locks and real key codes.
     trixie(Desktop, "mutter"),
     trixie(Desktop, "python3-gi"),

@@ -16,10 +16,10 @@ use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 use gtk::{gdk, glib, graphene, gsk};
 
-use super::geometry::{Placement, Scaling, logical_length};
 use super::hold::Hold;
 use super::watch::Watch;
 use super::{keyboard, pointer};
+use console::geometry::{Placement, Scaling, logical_length};
 
 /// An engine is heard after the person, and after frames are drawn (GTK draws at 120).
 const ENGINE: glib::Priority = glib::Priority::DEFAULT_IDLE;

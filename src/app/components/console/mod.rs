@@ -6,7 +6,6 @@ mod devices;
 mod display;
 mod ending;
 mod fullscreen;
-mod geometry;
 mod grab;
 mod hold;
 mod keyboard;

@@ -9,7 +9,7 @@ use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 
 use super::display::Display;
-use super::geometry::device_pixels;
+use console::geometry::device_pixels;
 
 /// Quiet time after which the guest hears of another size.
 const DELAY: Duration = Duration::from_millis(250);

@@ -5,10 +5,10 @@ use gtk::{gio, glib};
 use uuid::Uuid;
 
 use super::display::Display;
-use super::geometry::Scaling;
 use crate::actions;
 use crate::i18n::gettext;
 use crate::remembered::Remembered;
+use console::geometry::Scaling;
 
 /// Names of the actions and of what is remembered.
 const SCALING: &str = "scaling";

@@ -8,7 +8,7 @@ const SNAP: f64 = 1.12;
 
 /// How large a picture is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Scaling {
+pub enum Scaling {
     /// As large as fits; a whole number of times when that loses little room, so that text stays crisp.
     #[default]
     Fit,
@@ -19,35 +19,35 @@ pub(crate) enum Scaling {
 }
 
 /// Whole device pixels in a length.
-pub(crate) fn device_pixels(length: i32, scale: f64) -> u32 {
+pub fn device_pixels(length: i32, scale: f64) -> u32 {
     // What only the multiplication lost is there. A float that does not fit ends at the nearest value that does.
     (f64::from(length) * scale + 1e-6).floor() as u32
 }
 
 /// The length that so many device pixels need.
-pub(crate) fn logical_length(pixels: u32, scale: f64) -> i32 {
+pub fn logical_length(pixels: u32, scale: f64) -> i32 {
     (f64::from(pixels) / scale - 1e-6).ceil() as i32
 }
 
 /// A picture's place in its widget, in the widget's (logical) pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Placement {
+pub struct Placement {
     /// From the left.
-    pub(crate) x: f64,
+    pub x: f64,
     /// From the top.
-    pub(crate) y: f64,
+    pub y: f64,
     /// To the right.
-    pub(crate) width: f64,
+    pub width: f64,
     /// Down.
-    pub(crate) height: f64,
+    pub height: f64,
     /// Does every guest pixel cover the same whole number of device pixels?
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 impl Placement {
     /// Places a picture of `frame` guest pixels into a widget of `widget` logical pixels that stands at `origin` in its surface, where
     /// `scale` device pixels make a logical one. `None` when there is no room.
-    pub(crate) fn new(
+    pub fn new(
         frame: (u32, u32),
         widget: (f64, f64),
         (origin, scale): ((f64, f64), f64),
@@ -83,7 +83,7 @@ impl Placement {
     }
 
     /// A position in the widget as parts of the picture: 0 to 1 within it.
-    pub(crate) fn to_picture(self, x: f64, y: f64) -> (f64, f64) {
+    pub fn to_picture(self, x: f64, y: f64) -> (f64, f64) {
         ((x - self.x) / self.width, (y - self.y) / self.height)
     }
 }
