@@ -63,6 +63,11 @@ fn console_by_its_menus() {
 }
 
 #[test]
+fn preferences() {
+    walk("preferences", true);
+}
+
+#[test]
 fn console_on_wayland() {
     walk("wayland", true);
 }

@@ -130,8 +130,9 @@ def scaling(app):
     app.window_action(2, "resize-guest")
     until("size that is told again", 10, lambda: sizes(app, before))
     app.window_action(2, "scaling", "[<'fit'>]")
-    remembered = (pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences").read_text()
-    assert "scaling=fit" in remembered and "resize-guest=true" in remembered, remembered
+    kept = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "glib-2.0/settings/keyfile"
+    remembered = lambda: kept.exists() and kept.read_text()
+    until("remembered screen", 10, lambda: remembered() and "scaling='fit'" in remembered() and "resize-guest='yes'" in remembered())
     menus = (node for node in app.below(app.find("frame", NAME)) if node.get_name() == "Machine Menu")
     next(node for node in menus if node.get_role_name() == "toggle button").do_action(0)
     app.picture("machine-menu")

@@ -92,8 +92,8 @@ def sort(app):
     app.key("Escape")
     app.window_action(1, "sort", "[<'last-used'>]")
     wait_listed(app, "Gamma", "Alpha", "Beta", "Ärger")
-    kept = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences"
-    until("remembered order", 10, lambda: kept.exists() and "sort=last-used" in kept.read_text())
+    kept = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "glib-2.0/settings/keyfile"
+    until("remembered order", 10, lambda: kept.exists() and "sort-by='last-used'" in kept.read_text())
     app.window_action(1, "sort", "[<'name'>]")
     wait_listed(app, *NAMES)
 

@@ -15,8 +15,10 @@ use super::typing::Typist;
 use super::window::ConsoleWindow;
 use super::{closing, grab, send_keys, view};
 use crate::actions;
-use crate::i18n::gettext;
+use crate::host_key::HostKey;
+use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
+use crate::preferences::Preferences;
 
 /// Actions that are not always there.
 pub(super) struct Actions {
@@ -45,6 +47,7 @@ impl Actions {
     pub(super) fn new(
         root: &adw::ApplicationWindow,
         display: &Display,
+        preferences: &Preferences,
         sender: &ComponentSender<ConsoleWindow>,
     ) -> Self {
         let ask = |order: Order| {
@@ -64,7 +67,9 @@ impl Actions {
         });
         let hint = sender.clone();
         let grab = grab::install(root, display, move || {
-            hint.input(ConsoleMsg::Toast(gettext("Press Ctrl+Alt+G to give the desktop its shortcuts back")));
+            let keys = HostKey::chosen().release();
+            let text = gettext_f("Press {keys} to give the desktop its shortcuts back", &[("keys", &keys)]);
+            hint.input(ConsoleMsg::Toast(text));
         });
         let weak = root.downgrade();
         actions::plain(root, "fullscreen", move || {
@@ -100,7 +105,7 @@ impl Actions {
         actions::plain(root, "start-again", ask(Order::Start));
         let log = sender.clone();
         actions::plain(root, "show-log", move || drop(log.output(ConsoleOutput::ShowLog)));
-        closing::install(root);
+        closing::install(root, preferences);
         Self { live, running: running.into(), picture: picture.into(), eject, pause }
     }
 

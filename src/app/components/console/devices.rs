@@ -7,6 +7,7 @@ use api::machine::{DriveKind, Machine, Network};
 use console::Leds;
 
 use super::display::Display;
+use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
 
 /// Width of the popover: the narrowest window has room for it.
@@ -36,6 +37,7 @@ struct Seen {
     absolute: bool,
     captured: bool,
     leds: Leds,
+    host_key: HostKey,
 }
 
 impl Devices {
@@ -54,12 +56,13 @@ impl Devices {
     }
 
     /// Shows the devices as they are now.
-    pub(super) fn show(&self, machine: &Machine, display: &Display) {
+    pub(super) fn show(&self, machine: &Machine, display: &Display, host_key: HostKey) {
         let seen = Seen {
             picture: display.texture().map(|texture| (texture.width(), texture.height())),
             absolute: display.absolute().unwrap_or(true),
             captured: display.is_captured(),
             leds: display.leds(),
+            host_key,
         };
         let devices = devices(machine, seen);
         // Rows that stay keep the focus.
@@ -125,7 +128,7 @@ fn devices(machine: &Machine, seen: Seen) -> Vec<Device> {
     };
     let pointer = match (seen.absolute, seen.captured) {
         (true, _) => gettext("Goes in and out freely"),
-        (false, true) => gettext("Captured until Ctrl+Alt+G"),
+        (false, true) => gettext_f("Captured until {keys}", &[("keys", &seen.host_key.release())]),
         (false, false) => gettext("Captured by a click into the screen"),
     };
     let pointer =

@@ -7,6 +7,7 @@ use super::closing::Answer;
 use super::ending::Ending;
 use super::screenshot::Screenshot;
 use super::typed_text::TypedText;
+use crate::host_key::HostKey;
 use crate::machines::{Order, Summary};
 
 /// What the console is told.
@@ -32,6 +33,8 @@ pub(crate) enum ConsoleMsg {
     PictureSize(u32, u32),
     /// The pointer is captured, or not.
     Captured(bool),
+    /// This is the host key from now on.
+    HostKey(HostKey),
     /// The window is in full screen, or not.
     Fullscreen(bool),
     /// The person asks this of the machine.

@@ -9,6 +9,7 @@ mod fullscreen;
 mod geometry;
 mod grab;
 mod hold;
+mod host;
 mod keyboard;
 mod messages;
 mod pointer;

@@ -17,8 +17,10 @@ use super::messages::{ConsoleMsg, ConsoleOutput};
 use super::typing::{self, Typist};
 use super::{room, screenshot, send_keys, view};
 use crate::components::ask;
+use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{Order, Summary};
+use crate::preferences::{HOST_KEY, Preferences};
 use crate::words;
 
 /// The console.
@@ -34,6 +36,9 @@ pub(crate) struct ConsoleWindow {
     actions: Actions,
     devices: Devices,
     typist: Rc<Typist>,
+    host_key: HostKey,
+    /// Changes are told as long as these live.
+    _preferences: Preferences,
 }
 
 /// What the window shows.
@@ -210,7 +215,8 @@ impl Component for ConsoleWindow {
                                     set_margin_end: 12,
                                     set_wrap: true,
                                     set_justify: gtk::Justification::Center,
-                                    set_label: &gettext("Press Ctrl+Alt+G to release the pointer"),
+                                    #[watch]
+                                    set_label: &gettext_f("Press {keys} to release the pointer", &[("keys", &model.host_key.release())]),
                                 },
                             },
                         },
@@ -259,8 +265,12 @@ impl Component for ConsoleWindow {
         let display = Display::default();
         let spinner = adw::SpinnerPaintable::new(Some(&display));
         let typist = Typist::new(&display);
-        let actions = Actions::new(&root, &display, &sender);
-        view::install(&root, &display, summary.uuid());
+        let preferences = Preferences::of_app();
+        let actions = Actions::new(&root, &display, &preferences, &sender);
+        view::install(&root, &display, summary.uuid(), &preferences);
+        let input = sender.input_sender().clone();
+        preferences.watch(HOST_KEY, move || input.emit(ConsoleMsg::HostKey(HostKey::chosen())));
+        sender.input(ConsoleMsg::HostKey(HostKey::chosen()));
         let model = Self {
             summary,
             phase: Phase::Starting,
@@ -271,6 +281,8 @@ impl Component for ConsoleWindow {
             actions,
             devices: Devices::new(),
             typist,
+            host_key: HostKey::default(),
+            _preferences: preferences,
         };
         let widgets = view_output!();
         Self::listen(&root, &widgets, &display, &model.typist, &sender);
@@ -319,6 +331,11 @@ impl Component for ConsoleWindow {
                 room::grow(root, &widgets.display, (width, height));
             }
             ConsoleMsg::Captured(captured) => self.captured = captured,
+            ConsoleMsg::HostKey(key) => {
+                self.host_key = key;
+                widgets.display.host().borrow_mut().set_key(key);
+                self.typist.set_host_key(key);
+            }
             ConsoleMsg::Fullscreen(fullscreen) => {
                 self.fullscreen = fullscreen;
                 if fullscreen {
@@ -343,7 +360,7 @@ impl Component for ConsoleWindow {
             ConsoleMsg::Leave(answer) => self.leave(answer, &widgets.display, &sender),
         }
         self.follow();
-        self.devices.show(&self.summary.entry.machine, &widgets.display);
+        self.devices.show(&self.summary.entry.machine, &widgets.display, self.host_key);
         let page = match self.phase {
             Phase::Starting => "starting",
             Phase::Live => "live",

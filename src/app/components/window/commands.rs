@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Window, WindowMsg};
 use crate::actions;
+use crate::components::preferences;
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};
 use crate::sort_by::SortBy;
@@ -47,6 +48,12 @@ pub(super) fn add(
     actions::plain(root, "new", say(|| WindowMsg::New(None)));
     actions::plain(root, "about", say(|| WindowMsg::About));
     actions::plain(root, "shortcuts", say(|| WindowMsg::Shortcuts));
+    let weak = root.downgrade();
+    actions::plain(root, "preferences", move || {
+        if let Some(root) = weak.upgrade() {
+            preferences::present(&root);
+        }
+    });
     actions::plain(root, "close", say(|| WindowMsg::Close));
     actions::plain(root, "quit", say(|| WindowMsg::Quit));
     actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
@@ -89,9 +96,8 @@ pub(super) fn add(
         ("win.shortcuts", "<Ctrl>question"),
         ("win.close", "<Ctrl>w"),
         ("win.quit", "<Ctrl>q"),
-        // Of consoles. All other keys are the guest's.
+        // Of consoles. All other keys are the guest's, but with the host key.
         ("win.fullscreen", "F11"),
-        ("win.release-input", "<Ctrl><Alt>g"),
     ] {
         application.set_accels_for_action(action, &[keys]);
     }
@@ -132,7 +138,11 @@ pub(super) fn primary_menu() -> gio::Menu {
     let menu = gio::Menu::new();
     actions::section(
         &menu,
-        &[(gettext("_Keyboard Shortcuts"), "win.shortcuts"), (gettext("_About Dormer"), "win.about")],
+        &[
+            (gettext("_Preferences"), "win.preferences"),
+            (gettext("_Keyboard Shortcuts"), "win.shortcuts"),
+            (gettext("_About Dormer"), "win.about"),
+        ],
     );
     menu
 }
