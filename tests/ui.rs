@@ -68,6 +68,11 @@ fn preferences() {
 }
 
 #[test]
+fn serial_console() {
+    walk("serial", true);
+}
+
+#[test]
 fn console_on_wayland() {
     walk("wayland", true);
 }

@@ -94,6 +94,9 @@ pub enum Command {
     SerialRead {
         /// Position.
         from: u64,
+        /// Milliseconds to wait for something to be sent, 10 000 at most; none when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait: Option<u64>,
     },
     /// Puts a medium (attached descriptor) into a CD drive, in place of the one in it.
     #[serde(rename = "x-dormer-insert")]

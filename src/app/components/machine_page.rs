@@ -265,6 +265,7 @@ fn menu() -> gio::Menu {
             (gettext("Re_name…"), "win.rename"),
             (gettext("_Create Launcher"), "win.create-launcher"),
             (gettext("Open _Folder"), "win.open-folder"),
+            (gettext("Serial C_onsole"), "win.serial"),
             (gettext("Show _Logs"), "win.show-log"),
         ],
     );

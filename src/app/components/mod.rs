@@ -10,6 +10,7 @@ pub(crate) mod machine_page;
 pub(crate) mod new_machine;
 mod number_row;
 pub(crate) mod preferences;
+pub(crate) mod serial;
 pub(crate) mod settings;
 pub(crate) mod shortcuts;
 pub(crate) mod window;

@@ -6,8 +6,24 @@
 use gtk::glib;
 use gtk::prelude::*;
 
-use crate::config;
 use crate::host_key::HostKey;
+use crate::i18n::gettext;
+use crate::{actions, config};
+
+/// Adds the action that shows it to a window whose keys are a guest's: unlike the main window's it has none.
+pub(crate) fn install(window: &adw::ApplicationWindow) {
+    let weak = window.downgrade();
+    actions::plain(window, "show-shortcuts", move || {
+        if let Some(window) = weak.upgrade() {
+            present(&window);
+        }
+    });
+}
+
+/// The menu item for it.
+pub(crate) fn item() -> (String, &'static str) {
+    (gettext("_Keyboard Shortcuts"), "win.show-shortcuts")
+}
 
 /// Shows it.
 pub(crate) fn present(parent: &impl IsA<gtk::Window>) {

@@ -3,7 +3,8 @@
 //! For looking at consoles where there is no KVM, and for UI tests: `DORMER_VM=target/debug/examples/engine dormer`. Some keys do
 //! things: F1 changes between tablet and mouse, F2 the screen's size, F3 turns the picture off and on, F4 is a guest that turns itself
 //! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense. The position
-//! of the pointer, pressed buttons and pressed keys are drawn.
+//! of the pointer, pressed buttons and pressed keys are drawn. The serial line says what is said to it, and asks where the cursor is when
+//! it hears a question mark.
 
 #[path = "../fake_engine.rs"]
 mod fake_engine;
@@ -24,6 +25,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlag
 use serde_json::{Value, json};
 
 const FRAME: Duration = Duration::from_millis(33);
+/// Asks a terminal where its cursor is (ECMA-48, DSR).
+const ASK: &str = "\x1b[6n";
 const SIZES: [(u32, u32); 3] = [(1024, 768), (720, 400), (1280, 800)];
 
 fn main() -> ExitCode {
@@ -63,6 +66,8 @@ struct Engine {
     pointer: (u32, u32),
     flooding: bool,
     ended: bool,
+    /// What the serial line said.
+    serial: String,
 }
 
 /// A control client.
@@ -125,6 +130,7 @@ impl Engine {
             pointer: (0, 0),
             flooding: false,
             ended: false,
+            serial: format!("\x1b[1;32mWelcome\x1b[0m to the little machine{ASK}\r\nlogin: "),
         }
     }
 
@@ -191,7 +197,8 @@ impl Engine {
                 Err(_) => return false,
             } {
                 let Ok(request) = serde_json::from_str::<Value>(&line) else { return false };
-                let answer = self.execute(request["execute"].as_str().unwrap_or_default(), client);
+                let command = request["execute"].as_str().unwrap_or_default();
+                let answer = self.execute(command, &request["arguments"], client);
                 client.say(&json!({ "return": answer, "id": request["id"] }));
             }
             true
@@ -199,8 +206,20 @@ impl Engine {
         self.clients.append(&mut clients);
     }
 
-    fn execute(&mut self, command: &str, client: &mut Client) -> Value {
+    fn execute(&mut self, command: &str, arguments: &Value, client: &mut Client) -> Value {
         match command {
+            "x-dormer-serial-read" => {
+                let from = arguments["from"].as_u64().map_or(0, |from| self.serial.len().min(from as usize));
+                return json!({ "from": from, "next": self.serial.len(), "text": self.serial[from..] });
+            }
+            "x-dormer-serial-write" => {
+                let text = arguments["text"].as_str().unwrap_or_default();
+                eprintln!("Serial {text:?}");
+                self.serial.push_str(text);
+                if text.contains('?') {
+                    self.serial.push_str(ASK);
+                }
+            }
             "query-status" => {
                 return json!({ "running": !self.paused, "status": if self.paused { "paused" } else { "running" } });
             }

@@ -15,6 +15,7 @@ use super::typing::Typist;
 use super::window::ConsoleWindow;
 use super::{closing, grab, send_keys, view};
 use crate::actions;
+use crate::components::shortcuts;
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
@@ -77,7 +78,7 @@ impl Actions {
                 window.set_fullscreened(!window.is_fullscreen());
             }
         });
-        let pick = sender.clone();
+        let (pick, serial) = (sender.clone(), sender.clone());
         let live = vec![
             pause.clone(),
             keys,
@@ -85,6 +86,7 @@ impl Actions {
             actions::plain(root, "reset", ask(Order::Reset)),
             actions::plain(root, "power-button", ask(Order::PowerButton)),
             actions::plain(root, "power-off", ask(Order::PowerOff)),
+            actions::plain(root, "serial", move || serial.input(ConsoleMsg::Serial)),
             actions::plain(root, "insert-cd", move || pick.input(ConsoleMsg::PickCd)),
         ];
         let running = [("type-clipboard", TypedText::Clipboard), ("type-text", TypedText::Dialog)];
@@ -106,6 +108,7 @@ impl Actions {
         let log = sender.clone();
         actions::plain(root, "show-log", move || drop(log.output(ConsoleOutput::ShowLog)));
         closing::install(root, preferences);
+        shortcuts::install(root);
         Self { live, running: running.into(), picture: picture.into(), eject, pause }
     }
 
@@ -168,6 +171,9 @@ pub(super) fn menu() -> gio::Menu {
     );
     let window = gio::Menu::new();
     window.append_submenu(Some(&gettext("_Screen")), &view::menu());
+    // The narrowest header bar has no button for them.
+    window.append_submenu(Some(&gettext("Send _Keys")), &send_keys::menu());
+    window.append(Some(&gettext("_Serial Console")), Some("win.serial"));
     window.append(Some(&gettext("Give _Desktop Shortcuts to the Machine")), Some("win.grab-keyboard"));
     window.append(Some(&gettext("Ask Before C_losing")), Some("win.ask-closing"));
     menu.append_section(None, &window);
@@ -179,5 +185,6 @@ pub(super) fn menu() -> gio::Menu {
             (gettext("Power _Off…"), "win.power-off"),
         ],
     );
+    actions::section(&menu, &[shortcuts::item()]);
     menu
 }

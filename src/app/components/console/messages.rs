@@ -45,6 +45,8 @@ pub(crate) enum ConsoleMsg {
     Screenshot(Screenshot),
     /// The person has a text typed into the guest.
     Type(TypedText),
+    /// The person opens the machine's serial console.
+    Serial,
     /// The person looks at the machine's devices.
     LookAtDevices,
     /// The person closes the window.

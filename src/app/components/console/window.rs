@@ -16,7 +16,7 @@ use super::ending::Ending;
 use super::messages::{ConsoleMsg, ConsoleOutput};
 use super::typing::{self, Typist};
 use super::{room, screenshot, send_keys, view};
-use crate::components::ask;
+use crate::components::{ask, serial};
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{Order, Summary};
@@ -354,6 +354,7 @@ impl Component for ConsoleWindow {
                 let input = sender.input_sender().clone();
                 typing::begin(from, root, &self.typist, move |why| input.emit(ConsoleMsg::Toast(why)));
             }
+            ConsoleMsg::Serial => serial::open(self.summary.uuid(), self.summary.name()),
             // They are shown after every message.
             ConsoleMsg::LookAtDevices => {}
             ConsoleMsg::Close => self.close(&sender, root),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Window, WindowMsg};
 use crate::actions;
-use crate::components::preferences;
+use crate::components::{preferences, serial};
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};
 use crate::sort_by::SortBy;
@@ -101,6 +101,9 @@ pub(super) fn add(
     ] {
         application.set_accels_for_action(action, &[keys]);
     }
+    for (action, keys) in serial::KEYS {
+        application.set_accels_for_action(action, keys);
+    }
 
     let of_machine =
         |name: &str, needs: Needs, message: fn() -> WindowMsg| (actions::plain(root, name, say(message)), needs);
@@ -114,6 +117,7 @@ pub(super) fn add(
         of_machine("settings", Needs::Machine, || WindowMsg::Settings),
         of_machine("create-launcher", Needs::Machine, || WindowMsg::AskSelected(Order::CreateLauncher)),
         of_machine("open-folder", Needs::Machine, || WindowMsg::OpenFolder),
+        of_machine("serial", Needs::Live, || WindowMsg::Serial),
         of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
         // Of one that runs it says why not.
         of_machine("rename", Needs::Machine, || WindowMsg::Rename),

@@ -12,6 +12,8 @@ mod pictures;
 mod quitting;
 mod rename;
 
+pub(crate) use self::quitting::is_last;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -132,6 +134,8 @@ pub(crate) enum WindowMsg {
     ShowLog(Option<Uuid>),
     /// They are closed.
     LogsClosed,
+    /// Open a serial console of the selected machine.
+    Serial,
     /// Show the selected machine's folder.
     OpenFolder,
     /// Say this of a machine for a moment.
@@ -421,12 +425,13 @@ impl Component for Window {
             WindowMsg::ShowBroken => broken::present(&self.machines.broken, root),
             WindowMsg::ShowLog(uuid) => self.show_logs(uuid, &sender, root),
             WindowMsg::LogsClosed => self.logs = None,
+            WindowMsg::Serial => self.open_serial(),
             WindowMsg::OpenFolder => self.open_folder(&sender, root),
             WindowMsg::Say(uuid, text) => self.say(uuid, &text, widgets),
             WindowMsg::Present => root.present(),
             WindowMsg::Close => {
                 // Consoles stay; the last window to go ends the app.
-                if self.consoles.is_empty() {
+                if is_last(root) {
                     self.quit(root);
                 } else {
                     root.set_visible(false);
@@ -578,15 +583,6 @@ impl Window {
         }
         if let Some(summary) = summary {
             tell(&self.page, PageMsg::Show(summary));
-        }
-    }
-
-    /// Says something where the person is: here, or in the machine's console.
-    fn say(&self, uuid: Uuid, text: &str, widgets: &WindowWidgets) {
-        let here = widgets.toasts.root().and_downcast::<gtk::Window>().is_some_and(|window| window.is_active());
-        match self.consoles.get(&uuid).filter(|_| !here) {
-            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
-            None => toast(&widgets.toasts, text),
         }
     }
 }

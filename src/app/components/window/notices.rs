@@ -5,7 +5,7 @@ use gtk::prelude::*;
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use super::{Window, WindowMsg, WindowWidgets, tell};
+use super::{Window, WindowMsg, WindowWidgets, tell, toast};
 use crate::components::console::ConsoleMsg;
 use crate::i18n::{gettext, gettext_f};
 use crate::words;
@@ -46,6 +46,15 @@ impl Window {
         notification.set_default_action_and_target_value("app.show-machine", Some(&uuid.to_variant()));
         application.send_notification(Some(&uuid), &notification);
         true
+    }
+
+    /// Says something where the person is: here, or in the machine's console.
+    pub(super) fn say(&self, uuid: Uuid, text: &str, widgets: &WindowWidgets) {
+        let here = widgets.toasts.root().and_downcast::<gtk::Window>().is_some_and(|window| window.is_active());
+        match self.consoles.get(&uuid).filter(|_| !here) {
+            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
+            None => toast(&widgets.toasts, text),
+        }
     }
 
     /// Shows a machine: its console if it has one, else its page.

@@ -7,7 +7,7 @@ use relm4::prelude::*;
 use uuid::Uuid;
 
 use super::background::{connect, look_again, watch};
-use super::{Found, Window, WindowMsg, WindowWidgets, rename, tell, toast};
+use super::{Found, Window, WindowMsg, WindowWidgets, is_last, rename, tell, toast};
 use crate::components::ask;
 use crate::components::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
 use crate::i18n::{gettext, gettext_f};
@@ -71,7 +71,7 @@ impl Window {
                 relm4::main_application().send_notification(Some(&uuid.to_string()), &notification);
             }
         }
-        if self.consoles.is_empty() && !root.is_visible() {
+        if !root.is_visible() && is_last(root) {
             relm4::main_application().quit();
         }
     }

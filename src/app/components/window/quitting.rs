@@ -40,6 +40,12 @@ impl Window {
     }
 }
 
+/// Is no other window of the app to be seen?
+pub(crate) fn is_last(window: &impl IsA<gtk::Window>) -> bool {
+    let window = window.upcast_ref::<gtk::Window>();
+    relm4::main_application().windows().iter().all(|other| other == window || !other.is_visible())
+}
+
 /// What goes on without the app.
 fn sentence(running: &[&Summary]) -> String {
     match running {
