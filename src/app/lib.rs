@@ -23,6 +23,7 @@ mod thumbnail;
 mod words;
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use gtk::prelude::*;
 use gtk::{gio, glib};
@@ -63,10 +64,11 @@ pub fn run() -> ExitCode {
             application.activate_action("open-file", Some(&path.to_variant()));
         }
     });
-    let launched = launch::listen(&application);
+    let launch = launch::listen(&application);
+    let launched = Rc::clone(&launch);
     application.connect_activate(move |application| {
         // A launcher shows its machine, and no list of others.
-        if !launched.take() {
+        if !launched.machine.take() {
             application.activate_action("show-window", None);
         }
     });
@@ -75,5 +77,5 @@ pub fn run() -> ExitCode {
         .visible_on_activate(false)
         .with_args(std::env::args().collect())
         .run::<Window>(());
-    ExitCode::SUCCESS
+    if launch.failed.get() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

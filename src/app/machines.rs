@@ -14,7 +14,7 @@ use api::ui::MAX_SIDE;
 use console::Console;
 use gtk::{gdk, glib};
 use library::control::Client;
-use library::logs::{Log, Source};
+use library::logs::Source;
 use library::media::MediumKind;
 use library::media::osinfo::Database;
 use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Result, State};
@@ -102,8 +102,13 @@ pub(crate) enum Happening {
         /// Did the guest want it?
         guest: bool,
     },
-    /// A disk failed, and why.
-    DiskFailed(String),
+    /// A disk failed.
+    DiskFailed {
+        /// This computer has no room for what the guest writes.
+        full: bool,
+        /// What happened, in the engine's words.
+        why: String,
+    },
     /// Its network helper is gone.
     NetworkDown,
     /// Its engine is gone.
@@ -238,15 +243,8 @@ pub(crate) struct LogText {
 
 /// The ends of a machine's logs. What a running machine's serial port sent is one of them.
 pub(crate) fn logs(uuid: Uuid) -> Result<Vec<LogText>> {
-    let entry = find(uuid)?;
-    let text = |log: Log| LogText { text: log.tail().unwrap_or_else(|error| error.to_string()), source: log.source };
-    let mut logs: Vec<_> = entry.all_logs().into_iter().map(text).collect();
-    if !logs.iter().any(|log| log.source == Source::Serial)
-        && let Some(text) = entry.serial_tail()
-    {
-        logs.push(LogText { source: Source::Serial, text });
-    }
-    Ok(logs)
+    let texts = find(uuid)?.log_ends().into_iter();
+    Ok(texts.map(|(source, text)| LogText { source, text }).collect())
 }
 
 /// A report about a machine.
@@ -345,7 +343,7 @@ pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
                 Event::Stop {} | Event::Resume {} | Event::Reset { .. } => Happening::Changed,
                 Event::DeviceTrayMoved { .. } | Event::Powerdown {} => continue,
                 Event::Shutdown { guest, .. } => Happening::ShutDown { guest },
-                Event::BlockIoError { reason, .. } => Happening::DiskFailed(reason),
+                Event::BlockIoError { reason, nospace, .. } => Happening::DiskFailed { full: nospace, why: reason },
                 Event::NetworkDown { .. } => Happening::NetworkDown,
             },
             Err(_) => Happening::Gone,

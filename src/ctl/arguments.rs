@@ -225,7 +225,7 @@ pub(crate) struct StartOptions {
     /// Stand still until it is resumed
     #[arg(long)]
     pub(crate) paused: bool,
-    /// Write the first serial port's and the firmware's output to the machine's logs folder
+    /// Write the firmware's output to the machine's logs folder
     #[arg(long)]
     pub(crate) debug_logs: bool,
 }

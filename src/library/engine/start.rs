@@ -43,7 +43,7 @@ const LOG_BYTES: u64 = 1 << 20;
 pub struct Options {
     /// Stand still until `cont`.
     pub paused: bool,
-    /// Write what the first serial port and the firmware's debug port say into `logs/`, without limit.
+    /// Write what the firmware's debug port says into `logs/`, without limit.
     pub debug_logs: bool,
 }
 
@@ -111,11 +111,11 @@ impl Parts {
         let log_index = self.add(log.try_clone().trying(|| "share the log".into())?);
         let (firmware, video_rom) = self.firmware(entry)?;
         let drives = self.drives(entry)?;
-        let debug = |parts: &mut Self, name: &str| -> Result<Option<FdIndex>> {
-            options.debug_logs.then(|| Ok(parts.add(fresh(&logs.join(name))?))).transpose()
+        let serial = Some(self.add(anew(&logs.join("serial.log"))?));
+        let debugcon = match options.debug_logs {
+            true => Some(self.add(fresh(&logs.join("firmware.log"))?)),
+            false => None,
         };
-        let serial = debug(self, "serial.log")?;
-        let debugcon = debug(self, "firmware.log")?;
         let mut networks = Vec::new();
         for (card, network) in machine.networks.iter().enumerate() {
             let id = format!("net{card}");
@@ -228,6 +228,14 @@ fn local_offset() -> i64 {
 
 fn fresh(path: &Path) -> Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).at("open", path)
+}
+
+/// A log that begins with this start, for appending; the one of the last start is put aside. The engine bounds its length.
+fn anew(path: &Path) -> Result<File> {
+    if path.metadata().is_ok_and(|data| data.len() > 0) {
+        std::fs::rename(path, path.with_extension("log.1")).at("put aside", path)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).at("open", path)
 }
 
 /// The engine's log, for appending; a long one is put aside first.

@@ -185,10 +185,13 @@ impl Window {
                 let ending = if guest { Ending::GuestOff } else { Ending::TurnedOff };
                 self.watched.insert(uuid, Some(ending));
             }
-            Happening::DiskFailed(why) => {
-                let text = gettext_f("A disk failed: {why}", &[("why", &words::quote(&why))]);
+            Happening::DiskFailed { full, why } => {
+                let text = match full {
+                    true => gettext("This computer’s disk is full: make room, then let the machine go on"),
+                    false => gettext_f("A disk failed: {why}", &[("why", &words::quote(&why))]),
+                };
                 console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
-                self.notify_disk(uuid, &why);
+                self.notify_disk(uuid, full, &why);
             }
             Happening::NetworkDown => {
                 let text = gettext("The machine’s network is gone; it comes back at its next start");
