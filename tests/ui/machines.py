@@ -13,6 +13,7 @@ import sys
 import drive
 from desktop import xdotool
 from session import until
+from settings import reach
 
 NAMES = ["Alpha", "Beta", "Gamma", "Ärger"]
 
@@ -156,7 +157,14 @@ def look_into(app):
     text = app.find("text", "Log")
     read = lambda: app.atspi.Text.get_text(text, 0, app.atspi.Text.get_character_count(text))
     until("end of the log", 10, lambda: read().endswith("/x\nthe end\n"))
+    # Its end is in sight, and Page Up leads away from it.
+    bar = lambda: next(n for n in app.below(app.find("dialog", "Logs of")) if n.get_role_name() == "scroll bar" and app.is_shown(n))
+    place = lambda: bar().get_current_value() / bar().get_maximum_value()
+    until("end in sight", 10, lambda: place() > 0.98)
     app.picture("log")
+    reach(app, "text", "Log")
+    app.key("Page_Up", "Page_Up")
+    until("another place", 10, lambda: 0.9 < place() < 0.995)
     app.key("ctrl+f")
     app.wait_focus("entry", "Search in the Log")
     xdotool("type", "line 2999")

@@ -37,6 +37,8 @@ pub(crate) enum ConsoleMsg {
     HostKey(HostKey),
     /// The window is in full screen, or not.
     Fullscreen(bool),
+    /// The window is so narrow that its header bar has room for few buttons, or not.
+    Narrow(bool),
     /// The person asks this of the machine.
     Ask(Order),
     /// The person picks an image for the CD drive.

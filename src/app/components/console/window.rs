@@ -30,6 +30,8 @@ pub(crate) struct ConsoleWindow {
     /// The window is closed when the machine is off.
     pub(super) closing: bool,
     fullscreen: bool,
+    /// Only what is in no menu has a place in the header bar.
+    narrow: bool,
     captured: bool,
     /// The guest shows a picture.
     picture: bool,
@@ -91,52 +93,65 @@ impl Component for ConsoleWindow {
                     #[watch]
                     set_top_bar_style: if model.fullscreen { adw::ToolbarStyle::Raised } else { adw::ToolbarStyle::Flat },
 
-                    #[name = "header"]
-                    add_top_bar = &adw::HeaderBar {
+                    add_top_bar = &adw::BreakpointBin {
+                        set_size_request: (320, 46),
+                        add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+                            adw::BreakpointConditionLengthType::MaxWidth, 440.0, adw::LengthUnit::Sp,
+                        )) {
+                            connect_apply[sender] => move |_| sender.input(ConsoleMsg::Narrow(true)),
+                            connect_unapply[sender] => move |_| sender.input(ConsoleMsg::Narrow(false)),
+                        },
+
+                        #[name = "header"]
                         #[wrap(Some)]
-                        set_title_widget = &adw::WindowTitle {
-                            #[watch]
-                            set_title: model.summary.name(),
-                            #[watch]
-                            set_subtitle: &model.subtitle(),
-                        },
-                        pack_start = &gtk::ToggleButton {
-                            set_icon_name: "media-playback-pause-symbolic",
-                            set_action_name: Some("win.pause"),
-                            #[watch]
-                            set_tooltip_text: Some(&model.pause_tooltip()),
-                            #[watch]
-                            set_visible: model.phase == Phase::Live,
-                        },
-                        #[name = "menu_button"]
-                        pack_end = &gtk::MenuButton {
-                            set_icon_name: "view-more-symbolic",
-                            set_tooltip_text: Some(&gettext("Machine Menu")),
-                            set_menu_model: Some(&commands::menu()),
-                        },
-                        pack_end = &gtk::Button {
-                            #[watch]
-                            set_icon_name: if model.fullscreen { "view-restore-symbolic" } else { "view-fullscreen-symbolic" },
-                            #[watch]
-                            set_tooltip_text: Some(&model.fullscreen_tooltip()),
-                            set_action_name: Some("win.fullscreen"),
-                        },
-                        #[name = "devices_button"]
-                        pack_end = &gtk::MenuButton {
-                            set_icon_name: "computer-symbolic",
-                            set_tooltip_text: Some(&gettext("Devices")),
-                            set_popover: Some(model.devices.popover()),
-                            connect_active_notify[sender] => move |_| sender.input(ConsoleMsg::LookAtDevices),
-                            #[watch]
-                            set_visible: model.is_live(),
-                        },
-                        #[name = "keys_button"]
-                        pack_end = &gtk::MenuButton {
-                            set_icon_name: "input-keyboard-symbolic",
-                            set_tooltip_text: Some(&gettext("Send Keys")),
-                            set_menu_model: Some(&send_keys::menu()),
-                            #[watch]
-                            set_visible: model.phase == Phase::Live,
+                        set_child = &adw::HeaderBar {
+                            #[wrap(Some)]
+                            set_title_widget = &adw::WindowTitle {
+                                #[watch]
+                                set_title: model.summary.name(),
+                                #[watch]
+                                set_subtitle: &model.subtitle(),
+                            },
+                            pack_start = &gtk::ToggleButton {
+                                set_icon_name: "media-playback-pause-symbolic",
+                                set_action_name: Some("win.pause"),
+                                #[watch]
+                                set_tooltip_text: Some(&model.pause_tooltip()),
+                                #[watch]
+                                set_visible: model.phase == Phase::Live,
+                            },
+                            #[name = "menu_button"]
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "view-more-symbolic",
+                                set_tooltip_text: Some(&gettext("Machine Menu")),
+                                set_menu_model: Some(&commands::menu()),
+                            },
+                            pack_end = &gtk::Button {
+                                #[watch]
+                                set_icon_name: if model.fullscreen { "view-restore-symbolic" } else { "view-fullscreen-symbolic" },
+                                #[watch]
+                                set_tooltip_text: Some(&model.fullscreen_tooltip()),
+                                set_action_name: Some("win.fullscreen"),
+                                #[watch]
+                                set_visible: !model.narrow,
+                            },
+                            #[name = "devices_button"]
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "computer-symbolic",
+                                set_tooltip_text: Some(&gettext("Devices")),
+                                set_popover: Some(model.devices.popover()),
+                                connect_active_notify[sender] => move |_| sender.input(ConsoleMsg::LookAtDevices),
+                                #[watch]
+                                set_visible: model.is_live(),
+                            },
+                            #[name = "keys_button"]
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "input-keyboard-symbolic",
+                                set_tooltip_text: Some(&gettext("Send Keys")),
+                                set_menu_model: Some(&send_keys::menu()),
+                                #[watch]
+                                set_visible: model.phase == Phase::Live && !model.narrow,
+                            },
                         },
                     },
 
@@ -276,6 +291,7 @@ impl Component for ConsoleWindow {
             phase: Phase::Starting,
             closing: false,
             fullscreen: false,
+            narrow: false,
             captured: false,
             picture: false,
             actions,
@@ -345,6 +361,7 @@ impl Component for ConsoleWindow {
                     );
                 }
             }
+            ConsoleMsg::Narrow(narrow) => self.narrow = narrow,
             ConsoleMsg::Ask(order) => self.ask(order, &sender, root),
             ConsoleMsg::PickCd => commands::pick_cd(root, &sender),
             ConsoleMsg::Screenshot(to) => {
