@@ -52,9 +52,8 @@ impl HostKey {
     /// Its name, for people.
     pub(crate) fn name(self) -> String {
         match self {
-            // These names stand on keyboards, in every language.
-            Self::CtrlAlt => "Ctrl+Alt".to_owned(),
-            Self::CtrlShift => "Ctrl+Shift".to_owned(),
+            Self::CtrlAlt => gettext("Ctrl+Alt"),
+            Self::CtrlShift => gettext("Ctrl+Shift"),
             Self::RightCtrl => gettext("Right Ctrl"),
             Self::RightAlt => gettext("Right Alt"),
             Self::RightShift => gettext("Right Shift"),
