@@ -16,6 +16,7 @@ mod config;
 mod i18n;
 mod launch;
 mod machines;
+mod meter;
 mod remembered;
 mod sort_by;
 mod thumbnail;

@@ -93,6 +93,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         kill: bool,
     },
+    /// What a running machine uses and moves: processors, memory, drives, network
+    Stats {
+        name: String,
+        /// Seconds that are looked at
+        #[arg(long, default_value = "1", value_parser = seconds)]
+        time: Duration,
+    },
     /// Take a picture of the screen
     Screenshot {
         name: String,

@@ -14,6 +14,7 @@ mod qmp;
 mod screen;
 mod serial;
 mod settings;
+mod stats;
 mod wait;
 
 use std::process::ExitCode;
@@ -66,6 +67,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Reset { name } => power::reset(&find(&name)?),
         Verb::PowerButton { name } => power::button(&find(&name)?),
         Verb::PowerOff { name, kill } => power::off(&find(&name)?, kill),
+        Verb::Stats { name, time } => stats::stats(&find(&name)?, time, out),
         Verb::Screenshot { name, file } => screen::screenshot(&find(&name)?, &file),
         Verb::Text { name } => screen::text(&find(&name)?, out),
         Verb::Type { name, text, enter, delay } => input::type_text(&find(&name)?, &text, enter, delay),

@@ -8,7 +8,8 @@
 //! - [`firmware`]: SeaBIOS and OVMF as the distribution ships them;
 //! - [`kvm`]: can this computer run machines, and if not, why;
 //! - [`engine`]: starts `dormer-vm`; [`engine::Running`] finds and ends engines that run;
-//! - [`control`]: a QMP client.
+//! - [`control`]: a QMP client;
+//! - [`usage`]: what a running machine takes of this computer.
 
 pub mod control;
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod firmware;
 pub mod host;
 pub mod kvm;
 pub mod media;
+pub mod usage;
 
 mod atomic;
 mod change;

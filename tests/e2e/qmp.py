@@ -23,6 +23,11 @@ async def main(path, picture):
     status = await client.execute("query-status")
     assert status["running"] and status["status"] == "running", status
 
+    for drive in await client.execute("query-blockstats"):
+        stats = drive["stats"]
+        print("went through", drive["device"], stats)
+        assert stats["rd_operations"] > 0 and stats["rd_bytes"] >= 512, stats
+
     with client.listener(["STOP", "RESUME", "RESET", "POWERDOWN", "SHUTDOWN"]) as events:
 
         async def event(name):

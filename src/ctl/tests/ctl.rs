@@ -246,6 +246,15 @@ fn a_machine_runs() {
     desk.bad("qmp one nonsense", "there is no command nonsense");
     desk.bad("qmp one {", "no QMP command");
 
+    let stats = desk.good("stats one --time 0.5 --json").json();
+    assert_eq!((&stats["drives"][0]["read"], &stats["drives"][0]["reads"]), (&(2 << 20).into(), &2.into()));
+    let rate = stats["drives"][0]["read-per-second"].as_f64().unwrap();
+    assert!((100_000.0..=2.1e6).contains(&rate), "{rate}");
+    assert_eq!((&stats["memory"]["used"], &stats["processors"]["load"]), (&(3 << 20).into(), &0.0.into()));
+    let said = desk.good("stats one --time 0").out;
+    assert!(said.contains("3.0 MiB of 256 MiB") && said.contains("4.0 MiB in all; written 0 B/s"), "{said}");
+    assert!(said.contains("net0") && said.contains("sent 0 B/s, 7 B in all"), "{said}");
+
     let cd = desk.file("data.iso", &iso("FREEDOS"));
     desk.good(&format!("medium one insert {cd}"));
     assert!(desk.good("show one").out.contains("data.iso"));
