@@ -20,6 +20,7 @@ mod meter;
 mod remembered;
 mod sort_by;
 mod thumbnail;
+mod view_as;
 mod words;
 
 use std::process::ExitCode;

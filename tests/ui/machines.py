@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import drive
-from desktop import xdotool
+from desktop import geometry, xdotool
 from session import until
 
 NAMES = ["Alpha", "Beta", "Gamma", "Ärger"]
@@ -24,6 +24,7 @@ def walk(app, arguments):
     app.find("list item", "Ärger, Off", 20)
     search(app)
     sort(app)
+    grid(app)
     rename(app)
     look_into(app)
     delete(app)
@@ -37,12 +38,16 @@ def dormerctl(*words):
     return done.stdout
 
 
+# A row of the list, a tile of the grid.
+ITEMS = ("list item", "table cell")
+
+
 def listed(app):
-    """The names in the list, from the top."""
+    """The names in the list or the grid, from the top."""
     from gi.repository import GLib
 
     try:
-        items = [node.get_name() or "" for node in app.nodes() if node.get_role_name() == "list item" and app.is_shown(node)]
+        items = [node.get_name() or "" for node in app.nodes() if node.get_role_name() in ITEMS and app.is_shown(node)]
     except GLib.Error:
         return None  # the tree changed while it was read
     return [item.rsplit(", ", 1)[0] for item in items if ", " in item]
@@ -96,6 +101,59 @@ def sort(app):
     until("remembered order", 10, lambda: kept.exists() and "sort=last-used" in kept.read_text())
     app.window_action(1, "sort", "[<'name'>]")
     wait_listed(app, *NAMES)
+
+
+def grid(app):
+    """The same as tiles: in order, searched, gone through by keys, and right in the narrowest window."""
+    window = app.window()
+    app.key("ctrl+2")
+    tile = lambda name: app.wait_focus("table cell", name)
+    until("focus on a tile", 10, lambda: (app.focus() or ("",))[0] == "table cell")
+    wait_listed(app, *NAMES)
+    preferences = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences"
+    until("remembered view", 10, lambda: "view=grid" in preferences.read_text())
+    app.key("Home")
+    tile("Alpha, Off")
+    app.key("Right")
+    tile("Beta, Off")
+    # What is asked for is asked of the tile that is selected.
+    app.key("F2")
+    app.find("label", "Rename “Beta”")
+    app.key("Escape")
+    app.wait_gone("Rename “Beta”")
+    # Enter goes to its page, and Back comes back to it.
+    app.key("Return")
+    app.find("grouping", "Beta")
+    app.wait_gone("Alpha, Off")
+    app.press("Back")
+    wait_listed(app, *NAMES)
+    app.key("ctrl+f")
+    app.wait_focus("entry", "Search Machines")
+    xdotool("type", "gam")
+    wait_listed(app, "Gamma")
+    app.key("Escape")
+    wait_listed(app, *NAMES)
+    for name in ("Gamma", "Ärger"):
+        dormerctl("start", name)
+        app.find("table cell", f"{name}, Running", 20)
+    app.picture("grid")
+    xdotool("windowsize", "--sync", window, 360, 640)
+    until("narrow window", 10, lambda: geometry(window)[2] == 360)
+    wait_listed(app, *NAMES)
+    app.picture("grid-360")
+    assert geometry(window)[2] == 360, "the window grew"
+    # As a list again, while it is narrow; and then there is room for both.
+    app.key("ctrl+1")
+    wait_listed(app, *NAMES)
+    app.wait_focus("list item", "")
+    app.picture("list-360")
+    xdotool("windowsize", "--sync", window, 960, 680)
+    until("wide window", 10, lambda: geometry(window)[2] == 960)
+    app.find("button", "Settings")
+    app.find("list item", "Alpha, Off")
+    for name in ("Gamma", "Ärger"):
+        dormerctl("power-off", name)
+        app.find("list item", f"{name}, Off", 20)
 
 
 def select(app, name):

@@ -10,6 +10,7 @@ use crate::actions;
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};
 use crate::sort_by::SortBy;
+use crate::view_as::ViewAs;
 
 /// What must be so for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub(super) fn add(
     root: &adw::ApplicationWindow,
     sender: &ComponentSender<Window>,
     sort: SortBy,
+    view: ViewAs,
 ) -> Vec<(gio::SimpleAction, Needs)> {
     let say = |message: fn() -> WindowMsg| {
         let sender = sender.clone();
@@ -55,6 +57,12 @@ pub(super) fn add(
     actions::choice(root, "sort", sort.word(), move |word| {
         if let Some(sort) = SortBy::from_word(word) {
             sorted.input(WindowMsg::Sort(sort));
+        }
+    });
+    let viewed = sender.clone();
+    actions::choice(root, "view", view.word(), move |word| {
+        if let Some(view) = ViewAs::from_word(word) {
+            viewed.input(WindowMsg::View(view));
         }
     });
     actions::plain(root, "show-broken", say(|| WindowMsg::ShowBroken));
@@ -82,6 +90,8 @@ pub(super) fn add(
     for (action, keys) in [
         ("win.new", "<Ctrl>n"),
         ("win.search", "<Ctrl>f"),
+        ("win.view::list", "<Ctrl>1"),
+        ("win.view::grid", "<Ctrl>2"),
         ("win.open", "<Ctrl>Return"),
         ("win.settings", "<Ctrl>comma"),
         ("win.rename", "F2"),
@@ -118,6 +128,11 @@ pub(super) fn add(
 /// The main menu where there is a list.
 pub(super) fn list_menu() -> gio::Menu {
     let menu = gio::Menu::new();
+    actions::titled_section(
+        &menu,
+        &gettext("View As"),
+        &[(gettext("_List"), "win.view::list"), (gettext("_Grid"), "win.view::grid")],
+    );
     actions::titled_section(
         &menu,
         &gettext("Sort By"),

@@ -11,31 +11,35 @@ mod orders;
 mod pictures;
 mod quitting;
 mod rename;
+mod shape;
+mod shown;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use adw::prelude::*;
-use api::control::RunState;
 use console::Console;
 use gtk::{gdk, gio, glib};
 use library::kvm::KvmState;
-use library::{Discarded, Loss, State};
+use library::{Discarded, Loss};
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use self::background::{look_again, monitors, watch};
+use self::background::monitors;
 use self::commands::Needs;
+use self::shape::Shape;
 use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::logs::LogsDialog;
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::NewMachineDialog;
-use super::settings::{SettingsDialog, SettingsMsg};
+use super::settings::SettingsDialog;
 use super::{about, ask, dropped, shortcuts};
 use crate::i18n::gettext;
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::sort_by::SortBy;
+use crate::view_as::ViewAs;
 use crate::words;
 
 /// The main window.
@@ -77,6 +81,8 @@ pub(crate) struct Window {
     noticed: HashSet<Uuid>,
     /// A machine to show once the library has been looked at.
     wanted: Option<Uuid>,
+    /// None before there are widgets.
+    shape: Option<Rc<Shape>>,
 }
 
 /// What the window is told.
@@ -150,6 +156,8 @@ pub(crate) enum WindowMsg {
     Search,
     /// The person chose an order of machines.
     Sort(SortBy),
+    /// The person chose a view of machines.
+    View(ViewAs),
 }
 
 /// What commands find out.
@@ -204,11 +212,6 @@ impl Component for Window {
                 if window.is_active() {
                     sender.input(WindowMsg::Refresh);
                 }
-            },
-            add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
-                adw::BreakpointConditionLengthType::MaxWidth, 620.0, adw::LengthUnit::Sp,
-            )) {
-                add_setter: (&split, "collapsed", Some(&true.to_value())),
             },
 
             #[name = "toasts"]
@@ -318,13 +321,13 @@ impl Component for Window {
     }
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let sort = SortBy::remembered();
-        let list = MachineList::builder().launch(sort).forward(sender.input_sender(), |output| match output {
+        let (sort, view) = (SortBy::remembered(), ViewAs::remembered());
+        let list = MachineList::builder().launch((sort, view)).forward(sender.input_sender(), |output| match output {
             ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
             ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
         });
         let page = MachinePage::builder().launch(()).detach();
-        let model = Self {
+        let mut model = Self {
             machines: Machines::default(),
             selected: None,
             kvm: KvmState::Ready,
@@ -341,7 +344,7 @@ impl Component for Window {
             unreadable: String::new(),
             listing: false,
             stale: false,
-            actions: commands::add(&root, &sender, sort),
+            actions: commands::add(&root, &sender, sort, view),
             banners: [broken::banner(), broken::banner()],
             _monitors: monitors(&sender),
             pictures: None,
@@ -350,8 +353,10 @@ impl Component for Window {
             turn: 0,
             noticed: HashSet::new(),
             wanted: None,
+            shape: None,
         };
         let widgets = view_output!();
+        model.shape = Some(Shape::new(&root, &widgets.split, view));
         let input = sender.input_sender().clone();
         let search_bar = MachineList::search_bar(&model.list);
         search_bar.set_key_capture_widget(Some(&widgets.split));
@@ -443,6 +448,11 @@ impl Component for Window {
                 sort.remember();
                 tell(&self.list, ListMsg::Sort(sort));
             }
+            WindowMsg::View(view) => {
+                view.remember();
+                self.shape.iter().for_each(|shape| shape.set_view(view));
+                tell(&self.list, ListMsg::View(view));
+            }
         }
         self.update_view(widgets, sender);
     }
@@ -519,65 +529,6 @@ impl Window {
             self.stale = true;
         } else {
             sender.spawn_oneshot_command(|| Found::Machines(machines::list()));
-        }
-    }
-
-    fn show_machines(&mut self, machines: Machines, sender: &ComponentSender<Self>, widgets: &WindowWidgets) {
-        self.machines = machines;
-        broken::tell(&self.banners, &self.machines.broken);
-        if self.selected.and_then(|uuid| self.summary(uuid)).is_none() {
-            self.selected = self.machines.all.first().map(Summary::uuid);
-        }
-        for machine in &self.machines.all {
-            let uuid = machine.uuid();
-            if let Some(console) = self.consoles.get(&uuid) {
-                tell(console, ConsoleMsg::Show(machine.clone()));
-            }
-            if let Some((_, settings)) = self.settings.as_ref().filter(|(shown, _)| *shown == uuid) {
-                tell(settings, SettingsMsg::Show(machine.clone()));
-            }
-            if matches!(machine.state, State::Live(..)) && !self.watched.contains_key(&uuid) {
-                self.watched.insert(uuid, None);
-                watch(uuid, sender);
-            }
-            if matches!(machine.state, State::Busy(_) | State::Live(RunState::Shutdown, _)) {
-                look_again(sender);
-            }
-        }
-        tell(&self.list, ListMsg::Show(self.machines.all.clone(), self.selected));
-        let page = if self.machines.all.is_empty() { "empty" } else { "machines" };
-        if widgets.stack.visible_child_name().as_deref() != Some(page) {
-            widgets.stack.set_visible_child_name(page);
-            // What a person wants first.
-            let focus = if page == "empty" {
-                widgets.first.upcast_ref::<gtk::Widget>()
-            } else {
-                self.list.widget().upcast_ref()
-            };
-            focus.child_focus(gtk::DirectionType::TabForward);
-        }
-        self.show_selected(sender);
-        self.time_pictures(sender);
-        if let Some(uuid) = self.wanted.take() {
-            if self.summary(uuid).is_some() {
-                sender.input(WindowMsg::Open(Some(uuid)));
-            } else {
-                sender.input(WindowMsg::Present);
-                toast(&widgets.toasts, &gettext("That machine is not on this computer any more"));
-            }
-        }
-    }
-
-    fn show_selected(&mut self, sender: &ComponentSender<Self>) {
-        let summary = self.selected.and_then(|uuid| self.summary(uuid)).cloned();
-        for (action, needs) in &self.actions {
-            action.set_enabled(summary.as_ref().is_some_and(|summary| needs.met(summary)));
-        }
-        if summary.as_ref().is_some_and(Summary::is_live) {
-            sender.input(WindowMsg::TakePictures);
-        }
-        if let Some(summary) = summary {
-            tell(&self.page, PageMsg::Show(summary));
         }
     }
 
