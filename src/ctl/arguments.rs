@@ -53,6 +53,12 @@ pub(crate) enum Verb {
     },
     /// Give a stopped machine another name
     Rename { name: String, new: String },
+    /// Move a stopped machine's folder to another place; the library finds it there
+    Move {
+        name: String,
+        /// The folder that its folder goes into: on this disk or on another
+        folder: PathBuf,
+    },
     /// Delete a stopped machine and its disks
     Delete {
         name: String,

@@ -8,6 +8,7 @@ mod devices;
 mod input;
 mod keyboard;
 mod machines;
+mod moving;
 mod output;
 mod power;
 mod qmp;
@@ -59,6 +60,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Report { name } => machines::report(&find(&name)?, out),
         Verb::Launcher { name, action } => machines::launcher(&library, &find(&name)?, action, out),
         Verb::Rename { name, new } => machines::rename(&library, &name, &new),
+        Verb::Move { name, folder } => moving::move_to(&library, &find(&name)?, &folder, out),
         Verb::Delete { name, yes } => machines::delete(&library, &find(&name)?, yes),
         Verb::Run { file, choices, start } => power::run(&library, &file, choices, start, out),
         Verb::Start { name, disposable, start } => power::start(&library, &find(&name)?, disposable, start, out),

@@ -32,8 +32,10 @@ mod last_start;
 mod launcher;
 mod lock;
 pub mod logs;
+mod moving;
 mod qcow2;
 mod report;
+mod tree;
 
 pub use create::{NewDisk, NewMachine};
 pub use deletion::{Discarded, Loss};
@@ -41,4 +43,5 @@ pub use entry::{Broken, Entry, State};
 pub use error::{Error, Result};
 pub use home::{Library, Listing};
 pub use lock::{Holder, Lock};
+pub use moving::Progress;
 pub use report::report;
