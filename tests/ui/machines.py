@@ -25,7 +25,9 @@ def walk(app, arguments):
     search(app)
     sort(app)
     grid(app)
+    groups(app)
     rename(app)
+    move(app)
     look_into(app)
     delete(app)
 
@@ -154,6 +156,79 @@ def grid(app):
     for name in ("Gamma", "Ärger"):
         dormerctl("power-off", name)
         app.find("list item", f"{name}, Off", 20)
+
+
+def set_group(app, name, keys):
+    select(app, name)
+    app.window_action(1, "group")
+    app.find("label", f"Group of “{name}”")
+    until("focus in the name", 10, lambda: (app.focus() or ("", ""))[0] in ("text", "entry"))
+    keys()
+    app.key("Return")
+    app.wait_gone(f"Group of “{name}”")
+
+
+def groups(app):
+    """Machines of a group stand together, as rows and as tiles; a group is closed and opened; and left."""
+    set_group(app, "Beta", lambda: xdotool("type", "Work"))
+    wait_listed(app, "Alpha", "Gamma", "Ärger", "Beta")
+    set_group(app, "Alpha", lambda: xdotool("type", "Work"))
+    wait_listed(app, "Gamma", "Ärger", "Alpha", "Beta")
+    app.picture("groups")
+    app.key("ctrl+2")
+    until("focus on a tile", 10, lambda: (app.focus() or ("",))[0] == "table cell")
+    wait_listed(app, "Gamma", "Ärger", "Alpha", "Beta")
+    app.picture("groups-grid")
+    app.key("ctrl+1")
+    app.wait_focus("list item", "Alpha, Off")
+    # From row to row, and over the group's name.
+    app.key("Up")
+    app.wait_focus("button", "Work")
+    app.key("Return")
+    wait_listed(app, "Gamma", "Ärger")
+    preferences = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences"
+    until("remembered group", 10, lambda: "closed-groups=Work" in preferences.read_text())
+    # A search finds what is in it.
+    app.key("ctrl+f")
+    app.wait_focus("entry", "Search Machines")
+    xdotool("type", "bet")
+    wait_listed(app, "Beta")
+    app.key("Escape")
+    wait_listed(app, "Gamma", "Ärger")
+    app.press("Work")
+    wait_listed(app, "Gamma", "Ärger", "Alpha", "Beta")
+    until("forgotten group", 10, lambda: "closed-groups" not in preferences.read_text())
+    for name in ("Alpha", "Beta"):
+        set_group(app, name, lambda: app.key("ctrl+a", "BackSpace"))
+    wait_listed(app, *NAMES)
+
+
+def move(app):
+    """To another place, where it is found; of one that runs it says why not; and back."""
+    machines = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines"
+    place = pathlib.Path(os.environ["HOME"]) / "Other disk"
+    place.mkdir()
+    select(app, "Beta two")
+    dormerctl("start", "Beta two")
+    app.find("list item", "Beta two, Running", 20)
+    app.window_action(1, "move")
+    app.wait_shown("turn it off to move it")
+    dormerctl("power-off", "Beta two")
+    app.find("list item", "Beta two, Off", 20)
+    app.window_action(1, "move-to", f"[<'{place}'>]")
+    app.wait_shown(f"“Beta two” is in {place}/Beta two now")
+    app.wait_gone("Moving “Beta two”")
+    app.picture("moved")
+    assert (place / "Beta two/machine.toml").is_file() and (machines / "Beta two").is_symlink()
+    dormerctl("start", "Beta two")
+    app.find("list item", "Beta two, Running", 20)
+    dormerctl("power-off", "Beta two")
+    app.find("list item", "Beta two, Off", 20)
+    app.window_action(1, "move-to", "[<'/no/such/place'>]")
+    app.wait_shown("Cannot find /no/such/place")
+    app.window_action(1, "move-to", f"[<'{machines}'>]")
+    app.wait_shown(f"“Beta two” is in {machines}/Beta two now")
+    assert not (machines / "Beta two").is_symlink() and not any(place.iterdir())
 
 
 def select(app, name):

@@ -272,6 +272,8 @@ fn menu() -> gio::Menu {
         &[
             (gettext("_Settings"), "win.settings"),
             (gettext("Re_name…"), "win.rename"),
+            (gettext("Move to _Group…"), "win.group"),
+            (gettext("_Move to Folder…"), "win.move"),
             (gettext("_Create Launcher"), "win.create-launcher"),
             (gettext("Open _Folder"), "win.open-folder"),
             (gettext("Show _Logs"), "win.show-log"),

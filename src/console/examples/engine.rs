@@ -116,7 +116,7 @@ impl Engine {
             name: start.machine.name,
             control,
             ui,
-            cables: cables,
+            cables,
             drives: start.machine.drives.into_iter().map(|drive| drive.id).collect(),
             memory: start.machine.memory,
             clients: Vec::new(),

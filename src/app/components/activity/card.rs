@@ -41,6 +41,7 @@ impl Card {
         let card = gtk::Box::builder().width_request(220).css_classes(["card"]).build();
         card.append(&content);
         let root = gtk::FlowBoxChild::builder().child(&card).focusable(false).build();
+        root.update_property(&[gtk::accessible::Property::Label(title)]);
 
         let lines = Default::default();
         let mut card = Self { title: title.to_owned(), scale, say, lines, root, figures, graph };

@@ -1,4 +1,6 @@
-//! Which machines are shown, and in which order.
+//! Which machines are shown, in which order, and which stand together.
+
+use std::collections::BTreeMap;
 
 use crate::machines::Summary;
 use crate::sort_by::SortBy;
@@ -16,6 +18,17 @@ pub(super) fn arranged(machines: &[Summary], sort: SortBy, query: &str) -> Vec<S
         found.sort_by_key(|summary| std::cmp::Reverse(summary.last_start));
     }
     found
+}
+
+/// Machines as they stand together, each group in the order that they had: first those of no group, then the groups by their names.
+pub(super) fn grouped(machines: Vec<Summary>) -> Vec<(Option<String>, Vec<Summary>)> {
+    let mut groups: BTreeMap<Option<(String, String)>, Vec<Summary>> = BTreeMap::new();
+    for machine in machines {
+        // “a” and “A” are two groups, side by side.
+        let key = machine.group().map(|group| (group.to_lowercase(), group.to_owned()));
+        groups.entry(key).or_default().push(machine);
+    }
+    groups.into_iter().map(|(key, machines)| (key.map(|(_, group)| group), machines)).collect()
 }
 
 #[cfg(test)]
@@ -54,5 +67,28 @@ mod tests {
         assert_eq!(names(SortBy::Name, "debian al"), ["Alpha"]);
         assert_eq!(names(SortBy::LastUsed, "a m"), ["Gamma"]);
         assert!(names(SortBy::Name, "win alpha").is_empty());
+    }
+
+    #[test]
+    fn machines_of_a_group_stand_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::at(folder.path());
+        let host = Host { processors: 2, memory: 4096 };
+        let summary = |(name, group): (&str, Option<&str>)| {
+            let new = NewMachine::new(name, Profile::Linux, Firmware::Bios, Wants::default(), host);
+            let mut entry = library.create(&new).unwrap();
+            entry.machine.group = group.map(ToOwned::to_owned);
+            Summary { entry, state: State::Stopped, last_start: None }
+        };
+        let machines = [("1", Some("work")), ("2", None), ("3", Some("Home")), ("4", Some("work"))].map(summary);
+        let shown: Vec<_> = grouped(machines.to_vec())
+            .into_iter()
+            .map(|(group, machines)| {
+                (group, machines.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>().concat())
+            })
+            .collect();
+        let group = |name: &str| Some(name.to_owned());
+        assert_eq!(shown, [(None, "2".into()), (group("Home"), "3".into()), (group("work"), "14".into())]);
+        assert!(grouped(Vec::new()).is_empty());
     }
 }

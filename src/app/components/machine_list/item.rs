@@ -18,7 +18,7 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) enum ItemMsg {
     /// The machine, as it is now.
-    Show(Summary),
+    Show(Box<Summary>),
     /// Its screen shows this.
     Picture(Option<gdk::Texture>),
 }
@@ -55,7 +55,7 @@ impl Item {
                 if !summary.is_live() {
                     self.picture = None;
                 }
-                self.summary = summary;
+                self.summary = *summary;
             }
             ItemMsg::Picture(picture) => self.picture = picture.filter(|_| self.summary.is_live()),
         }

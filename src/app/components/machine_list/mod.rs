@@ -1,13 +1,14 @@
 //! The machines, as a list or a grid: all of them in the order that the person chose, or those that they search for.
 
 mod arrangement;
+mod groups;
 mod item;
 mod row;
 mod section;
 mod tile;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use adw::prelude::*;
@@ -15,7 +16,7 @@ use gtk::gdk;
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use self::arrangement::arranged;
+use self::arrangement::{arranged, grouped};
 use self::section::Section;
 use crate::i18n::gettext;
 use crate::machines::Summary;
@@ -32,9 +33,11 @@ pub(crate) struct MachineList {
     query: String,
     /// What running machines' screens show.
     pictures: HashMap<Uuid, gdk::Texture>,
-    /// Where the section is.
-    place: adw::Bin,
-    section: Section,
+    /// Where the sections are, one below the other.
+    place: gtk::Box,
+    sections: Vec<Section>,
+    /// Groups whose machines are hidden.
+    closed: BTreeSet<String>,
     /// The list is being changed by us: what it then selects is not the person's choice.
     changing: Rc<Cell<bool>>,
 }
@@ -62,6 +65,8 @@ pub(crate) enum ListMsg {
     Selected(Uuid),
     /// The person opened this machine.
     Activated(Uuid),
+    /// The person wants to see this group's machines, or not.
+    Opened(String, bool),
 }
 
 /// What the list tells.
@@ -115,15 +120,14 @@ impl Component for MachineList {
                     add_css_class: "compact",
                 },
                 #[watch]
-                set_visible_child_name: if model.section.first().is_none() && !model.query.is_empty() { "none" } else { "list" },
+                set_visible_child_name: if model.sections.is_empty() && !model.query.is_empty() { "none" } else { "list" },
             },
         }
     }
 
     fn init((sort, view): Self::Init, _root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let changing = Rc::new(Cell::new(false));
-        let section = new_section(view, &changing, &sender);
-        let place = adw::Bin::builder().child(section.widget()).build();
+        let place = gtk::Box::builder().orientation(gtk::Orientation::Vertical).build();
         let model = Self {
             machines: Vec::new(),
             selected: None,
@@ -132,7 +136,8 @@ impl Component for MachineList {
             query: String::new(),
             pictures: HashMap::new(),
             place,
-            section,
+            sections: Vec::new(),
+            closed: groups::closed(),
             changing,
         };
         let widgets = view_output!();
@@ -153,16 +158,6 @@ impl Component for MachineList {
         self.take(message, &sender);
         self.update_view(widgets, sender);
     }
-}
-
-/// A section in this shape, that tells what the person does.
-fn new_section(view: ViewAs, changing: &Rc<Cell<bool>>, sender: &ComponentSender<MachineList>) -> Section {
-    let (changing, sender) = (Rc::clone(changing), sender.clone());
-    Section::new(view, move |message| {
-        if !changing.get() {
-            sender.input(message);
-        }
-    })
 }
 
 impl MachineList {
@@ -188,10 +183,9 @@ impl MachineList {
             ListMsg::View(view) if view == self.view => return,
             ListMsg::View(view) => {
                 self.view = view;
-                self.section = new_section(view, &self.changing, sender);
-                self.place.set_child(Some(self.section.widget()));
-                self.arrange();
-                return self.section.focus(self.selected);
+                self.clear();
+                self.arrange(sender);
+                return self.focus();
             }
             ListMsg::Search(query) => {
                 self.query = query;
@@ -199,15 +193,25 @@ impl MachineList {
             }
             ListMsg::BeginSearch => None,
             // Back to where the person was.
-            ListMsg::EndSearch => return self.section.focus(self.selected),
-            ListMsg::OpenFirst => self.section.first().map(ListOutput::Activated),
+            ListMsg::EndSearch => return self.focus(),
+            ListMsg::OpenFirst => self.sections.first().and_then(Section::first).map(ListOutput::Activated),
+            // What a search finds is shown in any case.
+            ListMsg::Opened(..) if !self.query.is_empty() => return,
+            ListMsg::Opened(group, open) => {
+                if open {
+                    self.closed.remove(&group)
+                } else {
+                    self.closed.insert(group)
+                };
+                return groups::remember(&self.closed);
+            }
             ListMsg::Selected(uuid) => Some(ListOutput::Selected(uuid)),
             ListMsg::Activated(uuid) => Some(ListOutput::Activated(uuid)),
         };
         if let Some(ListOutput::Selected(uuid) | ListOutput::Activated(uuid)) = &told {
             self.selected = Some(*uuid);
         }
-        self.arrange();
+        self.arrange(sender);
         if let Some(told) = told {
             // The window may be closing: nobody listens.
             drop(sender.output(told));
@@ -220,19 +224,49 @@ impl MachineList {
             Some(picture) => self.pictures.insert(uuid, picture.clone()),
             None => self.pictures.remove(&uuid),
         };
-        self.section.show_picture(uuid, picture);
+        self.sections.iter().for_each(|section| section.show_picture(uuid, picture.clone()));
     }
 
     /// The rows or tiles, as the machines, the order and the search are now.
-    fn arrange(&mut self) {
-        let machines = arranged(&self.machines, self.sort, &self.query);
-        let focused = self.section.widget().focus_child().is_some();
+    fn arrange(&mut self, sender: &ComponentSender<Self>) {
+        let groups = grouped(arranged(&self.machines, self.sort, &self.query));
+        let focused = self.place.focus_child().is_some();
         self.changing.set(true);
-        let anew = self.section.show(machines, &self.pictures);
-        self.section.select(self.selected);
+        let same = groups.len() == self.sections.len()
+            && groups.iter().zip(&self.sections).all(|((group, _), section)| group.as_deref() == section.group());
+        if !same {
+            self.clear();
+            self.sections = groups.iter().map(|(group, _)| self.section(group.clone(), sender)).collect();
+            self.sections.iter().for_each(|section| self.place.append(section.widget()));
+        }
+        let mut anew = !same;
+        for (section, (group, machines)) in self.sections.iter_mut().zip(groups) {
+            section.set_open(!self.query.is_empty() || group.is_none_or(|group| !self.closed.contains(&group)));
+            anew |= section.show(machines, &self.pictures);
+            section.select(self.selected);
+        }
         if anew && focused {
-            self.section.focus(self.selected);
+            self.focus();
         }
         self.changing.set(false);
+    }
+
+    /// A section that tells what the person does.
+    fn section(&self, group: Option<String>, sender: &ComponentSender<Self>) -> Section {
+        let (changing, sender) = (Rc::clone(&self.changing), sender.clone());
+        Section::new(group, self.view, move |message| {
+            if !changing.get() {
+                sender.input(message);
+            }
+        })
+    }
+
+    fn clear(&mut self) {
+        self.sections.drain(..).for_each(|section| self.place.remove(section.widget()));
+    }
+
+    /// Gives the selected machine the keyboard's focus.
+    fn focus(&self) {
+        self.sections.iter().for_each(|section| section.focus(self.selected));
     }
 }

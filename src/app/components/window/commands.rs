@@ -80,6 +80,9 @@ pub(super) fn add(
             show.input(WindowMsg::ShowMachine(uuid));
         }
     });
+    // With a place, for D-Bus.
+    let moved = sender.clone();
+    actions::with_text(root, "move-to", move |place| moved.input(WindowMsg::MoveTo(place.into())));
     // By name, for D-Bus.
     let open = sender.clone();
     actions::with_text(&application, "open", move |uuid| {
@@ -121,6 +124,9 @@ pub(super) fn add(
         of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
         // Of one that runs it says why not.
         of_machine("rename", Needs::Machine, || WindowMsg::Rename),
+        of_machine("group", Needs::Machine, || WindowMsg::AskGroup),
+        // As with another name.
+        of_machine("move", Needs::Machine, || WindowMsg::AskPlace),
         of_machine("delete", Needs::Stopped, || WindowMsg::Delete),
     ]
 }

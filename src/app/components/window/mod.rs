@@ -6,6 +6,8 @@ mod broken;
 mod commands;
 mod deletion;
 mod dialogs;
+mod group;
+mod moving;
 mod notices;
 mod orders;
 mod pictures;
@@ -28,6 +30,7 @@ use uuid::Uuid;
 
 use self::background::monitors;
 use self::commands::Needs;
+use self::moving::Moving;
 use self::shape::Shape;
 use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::logs::LogsDialog;
@@ -81,6 +84,8 @@ pub(crate) struct Window {
     noticed: HashSet<Uuid>,
     /// A machine to show once the library has been looked at.
     wanted: Option<Uuid>,
+    /// The machine that is being moved.
+    moving: Option<Moving>,
     /// None before there are widgets.
     shape: Option<Rc<Shape>>,
 }
@@ -112,6 +117,12 @@ pub(crate) enum WindowMsg {
     AskSelected(Order),
     /// The person wants another name for the selected machine.
     Rename,
+    /// The person wants the selected machine in another group.
+    AskGroup,
+    /// The person wants the selected machine's folder elsewhere.
+    AskPlace,
+    /// Move it there.
+    MoveTo(PathBuf),
     /// The person wants to delete the selected machine.
     Delete,
     /// The person wants it back.
@@ -175,6 +186,10 @@ pub(crate) enum Found {
     Console(Uuid, Result<Box<Console>, String>),
     /// Something happened to a machine.
     Happened(Uuid, Happening),
+    /// A part of a machine is moved.
+    Moving(f64),
+    /// A machine is moved: to where, or why not.
+    Moved(Uuid, Result<PathBuf, String>),
     /// What deleting a machine would lose.
     Loss(Uuid, Result<Loss, String>),
     /// A machine is out of sight.
@@ -353,6 +368,7 @@ impl Component for Window {
             turn: 0,
             noticed: HashSet::new(),
             wanted: None,
+            moving: None,
             shape: None,
         };
         let widgets = view_output!();
@@ -408,6 +424,9 @@ impl Component for Window {
             WindowMsg::Connect(uuid) => self.connect_again(uuid, &sender),
             WindowMsg::AskSelected(order) => self.ask(order, &sender, root),
             WindowMsg::Rename => self.ask_name(&sender, root, widgets),
+            WindowMsg::AskGroup => self.ask_group(&sender, root),
+            WindowMsg::AskPlace => self.ask_place(&sender, root, widgets),
+            WindowMsg::MoveTo(place) => self.move_to(place, &sender, root, widgets),
             WindowMsg::Delete => self.ask_deletion(&sender),
             WindowMsg::Undelete(uuid) => self.undelete(uuid, &sender),
             WindowMsg::FinishDeletion(uuid) => self.finish_deletion(uuid, &sender),
@@ -499,6 +518,8 @@ impl Component for Window {
                 }
             }
             Found::Happened(uuid, happening) => self.happened(uuid, happening, &sender),
+            Found::Moving(part) => self.moving.iter().for_each(|moving| moving.show(part)),
+            Found::Moved(uuid, result) => self.moved(uuid, result, &sender, widgets),
             Found::Loss(uuid, loss) => self.confirm_deletion(uuid, loss, &sender, widgets),
             Found::Discarded(uuid, result) => self.discarded(uuid, result, &sender, widgets),
             Found::Restored(Ok(uuid)) => {
@@ -516,6 +537,7 @@ impl Component for Window {
 
     fn shutdown(&mut self, _widgets: &mut Self::Widgets, _output: relm4::Sender<()>) {
         self.finish_all_deletions();
+        self.moving.take().into_iter().for_each(Moving::stop_now);
     }
 }
 
