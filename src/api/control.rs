@@ -122,6 +122,15 @@ pub enum Command {
     /// Drives and what is in them: answers a list of [`DriveStatus`].
     #[serde(rename = "query-block")]
     QueryBlock {},
+    /// What went through the drives: answers a list of [`DriveStats`](crate::stats::DriveStats).
+    #[serde(rename = "query-blockstats")]
+    QueryBlockstats {},
+    /// What went through the network cards: answers a list of [`NetStats`](crate::stats::NetStats).
+    #[serde(rename = "x-dormer-query-netstats")]
+    QueryNetstats {},
+    /// What the machine takes of this computer: answers [`Usage`](crate::stats::Usage).
+    #[serde(rename = "x-dormer-query-usage")]
+    QueryUsage {},
 }
 
 /// A key, as QMP's `send-key` has it.

@@ -16,4 +16,5 @@ pub mod input;
 pub mod machine;
 pub mod settings;
 pub mod spec;
+pub mod stats;
 pub mod ui;

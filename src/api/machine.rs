@@ -19,6 +19,9 @@ pub struct Machine {
     pub uuid: Uuid,
     /// What the person calls it.
     pub name: String,
+    /// Machines of one group stand together in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The guest's id in osinfo-db (`debian13`), when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
@@ -283,6 +286,9 @@ pub enum Problem {
     /// A port that leads nowhere.
     #[error("port {0} of this computer does not lead into this machine")]
     NoForward(u16),
+    /// A name that is none for a group.
+    #[error("“{0}” cannot be a group's name: it should be a short text in one line")]
+    Group(String),
     /// No setting of this name.
     #[error("this machine has no setting “{0}”")]
     NoSetting(String),
@@ -332,6 +338,11 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
     good.then_some(()).ok_or_else(|| Problem::Name(name.to_owned()))
 }
 
+/// Is this a short text in one line?
+fn is_line(text: &str) -> bool {
+    (1..=limits::NAME).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control)
+}
+
 impl Machine {
     /// The newest file format.
     pub const FORMAT: u32 = 1;
@@ -342,6 +353,9 @@ impl Machine {
             return Err(Problem::Format(self.format));
         }
         check_name(&self.name)?;
+        if let Some(group) = self.group.as_deref().filter(|group| !is_line(group)) {
+            return Err(Problem::Group(group.to_owned()));
+        }
         if !(1..=limits::PROCESSORS).contains(&self.processors) {
             return Err(Problem::Processors(self.processors));
         }

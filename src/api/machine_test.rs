@@ -5,6 +5,7 @@ fn machine() -> Machine {
         format: Machine::FORMAT,
         uuid: Uuid::nil(),
         name: "Debian 13".into(),
+        group: None,
         os: None,
         board: Board::Q35V1,
         firmware: Firmware::Uefi,

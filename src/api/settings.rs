@@ -14,6 +14,8 @@ use crate::machine::{DriveBus, DriveKind, Firmware, Forward, Machine, Problem, R
 pub enum Key {
     /// `name`.
     Name,
+    /// `group`.
+    Group,
     /// `os`.
     Os,
     /// `firmware`.
@@ -104,6 +106,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name => f.write_str("name"),
+            Self::Group => f.write_str("group"),
             Self::Os => f.write_str("os"),
             Self::Firmware => f.write_str("firmware"),
             Self::Processors => f.write_str("processors"),
@@ -142,6 +145,7 @@ impl FromStr for Key {
         };
         match text {
             "name" => Ok(Self::Name),
+            "group" => Ok(Self::Group),
             "os" => Ok(Self::Os),
             "firmware" => Ok(Self::Firmware),
             "processors" => Ok(Self::Processors),
@@ -157,7 +161,7 @@ impl Key {
     /// What it takes.
     pub fn takes(self) -> Takes {
         match self {
-            Self::Name | Self::Os | Self::Card(_, CardKey::Mac) => Takes::Text,
+            Self::Name | Self::Group | Self::Os | Self::Card(_, CardKey::Mac) => Takes::Text,
             Self::Firmware => Takes::Words(Firmware::WORDS),
             Self::Processors => Takes::Number(1..=limits::PROCESSORS.into()),
             Self::Memory => Takes::Number(limits::MEMORY_MIN..=limits::MEMORY_MAX),
@@ -174,6 +178,7 @@ impl Key {
     pub fn about(self) -> &'static str {
         match self {
             Self::Name => "what the machine is called",
+            Self::Group => "machines of one group stand together in the list; empty for none",
             Self::Os => "the system in it, by its id in osinfo-db; empty when unknown",
             Self::Firmware => "how it starts; most installed systems start only with the one they were installed with",
             Self::Processors => "how many processors the system sees",
@@ -190,7 +195,7 @@ impl Key {
 
     /// Can it change while the machine runs? ([`live`] has the last word.)
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Os | Self::Card(_, CardKey::Link | CardKey::Forwards))
+        matches!(self, Self::Group | Self::Os | Self::Card(_, CardKey::Link | CardKey::Forwards))
     }
 
     /// Refuses a value.
@@ -223,8 +228,16 @@ fn forwards(value: &str) -> Result<Vec<Forward>, Problem> {
 impl Machine {
     /// The settings that this machine has.
     pub fn keys(&self) -> Vec<Key> {
-        let mut keys =
-            vec![Key::Name, Key::Os, Key::Firmware, Key::Processors, Key::Memory, Key::Clock, Key::VirtioInput];
+        let mut keys = vec![
+            Key::Name,
+            Key::Group,
+            Key::Os,
+            Key::Firmware,
+            Key::Processors,
+            Key::Memory,
+            Key::Clock,
+            Key::VirtioInput,
+        ];
         let disks = self.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).count();
         keys.extend((0..disks).flat_map(|disk| [DiskKey::Bus, DiskKey::ReadOnly].map(|what| Key::Disk(disk, what))));
         let of_card = [CardKey::Link, CardKey::Mac, CardKey::Forwards];
@@ -236,6 +249,7 @@ impl Machine {
     pub fn get(&self, key: Key) -> Option<String> {
         Some(match key {
             Key::Name => self.name.clone(),
+            Key::Group => self.group.clone().unwrap_or_default(),
             Key::Os => self.os.clone().unwrap_or_default(),
             Key::Firmware => self.firmware.word(),
             Key::Processors => self.processors.to_string(),
@@ -266,6 +280,7 @@ impl Machine {
         let mut new = self.clone();
         match key {
             Key::Name => new.name = value.to_owned(),
+            Key::Group => new.group = Some(value.to_owned()).filter(|group| !group.is_empty()),
             Key::Os => {
                 // An id is a word; whether the database knows it is another question.
                 let is_id = value.len() <= 64 && value.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
@@ -324,8 +339,9 @@ pub enum Live {
 pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
     let mut followed = from.clone();
     let mut changes = Vec::new();
-    // Nobody but people reads that.
+    // Nobody but people reads these.
     followed.os.clone_from(&to.os);
+    followed.group.clone_from(&to.group);
     for (card, (old, new)) in followed.networks.iter_mut().zip(&to.networks).enumerate() {
         if old.link != new.link {
             changes.push(Live::Link { card, up: new.link });

@@ -17,9 +17,11 @@ mod host_key;
 mod i18n;
 mod launch;
 mod machines;
+mod meter;
 mod preferences;
 mod sort_by;
 mod thumbnail;
+mod view_as;
 mod words;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -17,7 +18,7 @@ use library::control::Client;
 use library::logs::Source;
 use library::media::MediumKind;
 use library::media::osinfo::Database;
-use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Result, State};
+use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Progress, Result, State};
 use uuid::Uuid;
 
 /// What a person asks of a machine.
@@ -41,6 +42,8 @@ pub(crate) enum Order {
     EjectCd,
     /// Give it this name.
     Rename(String),
+    /// Put it among those of this group; of none, where it is empty.
+    SetGroup(String),
     /// Put it among the desktop's apps.
     CreateLauncher,
 }
@@ -70,6 +73,11 @@ impl Summary {
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.entry.machine.name
+    }
+
+    /// Its group.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.entry.machine.group.as_deref()
     }
 
     /// Does an engine run it?
@@ -252,6 +260,16 @@ pub(crate) fn report(uuid: Uuid) -> Result<String> {
     Ok(library::report(&find(uuid)?))
 }
 
+/// Moves a machine's folder into another, and says where it is then.
+pub(crate) fn move_to(
+    uuid: Uuid,
+    place: &Path,
+    report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<PathBuf> {
+    let moved = Library::open()?.move_to(&find(uuid)?, place, report)?;
+    Ok(moved.folder.canonicalize().unwrap_or(moved.folder))
+}
+
 /// Removes what crashes left behind.
 pub(crate) fn sweep() -> Result<()> {
     Library::open()?.sweep();
@@ -266,6 +284,9 @@ pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
         Order::Start => return Ok(library::engine::start(&entry, &Default::default())?.notes),
         Order::CreateLauncher => drop(Library::open()?.create_launcher(&entry)?),
         Order::Rename(name) => drop(Library::open()?.rename(&entry, name)?),
+        Order::SetGroup(group) => {
+            drop(Library::open()?.change(&entry, |machine| machine.set(Key::Group, group))?);
+        }
         Order::Pause => command(Command::Stop {})?,
         Order::Resume => command(Command::Cont {})?,
         Order::Reset => command(Command::SystemReset {})?,

@@ -24,6 +24,10 @@ const FILE: &str = "gschemas.compiled";
 
 /// The order of machines in the list.
 pub(crate) const SORT_BY: &str = "sort-by";
+/// Whether machines are shown as a list or a grid.
+pub(crate) const VIEW_AS: &str = "view-as";
+/// Groups whose machines are hidden.
+pub(crate) const CLOSED_GROUPS: &str = "closed-groups";
 /// The key that leads the console's own key combinations.
 pub(crate) const HOST_KEY: &str = "host-key";
 /// Whether guests' screens follow their windows; of the app and of a machine.
@@ -62,6 +66,17 @@ impl Preferences {
     /// Remembers this word.
     pub(crate) fn set_word(&self, key: &str, word: &str) {
         self.set(key, |settings| settings.set_string(key, word));
+    }
+
+    /// The words of a list. None where nothing is remembered.
+    pub(crate) fn words(&self, key: &str) -> Vec<String> {
+        self.0.iter().flat_map(|settings| settings.strv(key)).map(Into::into).collect()
+    }
+
+    /// Remembers these words.
+    pub(crate) fn set_words<'a>(&self, key: &str, words: impl Iterator<Item = &'a str>) {
+        let words: glib::StrV = words.map(Into::into).collect();
+        self.set(key, |settings| settings.set_strv(key, words));
     }
 
     /// Is it on? What is not remembered is.
@@ -141,6 +156,11 @@ mod tests {
         assert_eq!(app.word(HOST_KEY).as_deref(), Some("ctrl-alt"));
         assert!(app.is_on(RESIZE_GUEST) && app.is_on(TELL_QUITTING));
         app.set_word(CLOSING, "keep-running");
+        assert_eq!((app.word(VIEW_AS).as_deref(), app.words(CLOSED_GROUPS)), (Some("list"), Vec::new()));
+        app.set_word(VIEW_AS, "grid");
+        app.set_words(CLOSED_GROUPS, ["At work", "[x]='\n'"].into_iter());
+        assert_eq!(app.word(VIEW_AS).as_deref(), Some("grid"));
+        assert_eq!(app.words(CLOSED_GROUPS), ["At work", "[x]='\n'"]);
         app.set_on(RESIZE_GUEST, false);
         assert_eq!((app.word(CLOSING).as_deref(), app.is_on(RESIZE_GUEST)), (Some("keep-running"), false));
         // No word of the schema's: what was stays.
@@ -156,6 +176,8 @@ mod tests {
         let none = Preferences(None);
         none.set_on(RESIZE_GUEST, false);
         none.set_word(SCALING, "actual");
+        none.set_words(CLOSED_GROUPS, ["Work"].into_iter());
+        assert!(none.words(CLOSED_GROUPS).is_empty());
         assert_eq!((none.is_on(RESIZE_GUEST), none.word(SCALING)), (true, None));
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();

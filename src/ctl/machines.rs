@@ -74,6 +74,7 @@ fn brief(entry: &Entry) -> Value {
         "name": machine.name,
         "uuid": machine.uuid,
         "state": entry.state().word(),
+        "group": machine.group,
         "os": machine.os,
         "disposable": entry.disposable,
         "last-start": entry.last_start().and_then(|time| jiff::Timestamp::try_from(time).ok()).map(|time| time.to_string()),
@@ -129,6 +130,7 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
                 ("Name", machine.name.clone()),
                 ("State", entry.state().word().to_owned()),
                 ("System", machine.os.clone().unwrap_or_else(|| "unknown".into())),
+                ("Group", machine.group.clone().unwrap_or_else(|| "none".into())),
                 ("Firmware", if machine.firmware == Firmware::Uefi { "UEFI" } else { "BIOS" }.to_owned()),
                 ("Processors", machine.processors.to_string()),
                 ("Memory", mebibytes(machine.memory)),
@@ -146,7 +148,9 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
                 let forwards: String = network.forwards.iter().map(forward).collect();
                 rows.push(("Network", format!("{}{forwards}", network.mac)));
             }
-            rows.push(("Folder", entry.folder.display().to_string()));
+            // Where it is, if it was moved.
+            let folder = entry.folder.canonicalize().unwrap_or_else(|_| entry.folder.clone());
+            rows.push(("Folder", folder.display().to_string()));
             table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
         },
     )

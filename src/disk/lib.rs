@@ -7,6 +7,7 @@
 //!
 //! Offsets and lengths are bytes everywhere. Images are untrusted: headers are checked before anything is allocated.
 
+mod counters;
 mod image;
 mod memory;
 mod op;
@@ -17,6 +18,7 @@ mod qcow2_tables;
 mod queue;
 mod raw;
 
+pub use counters::Counters;
 pub use op::{Buffer, GuestRange, Op};
 pub use open::{Access, Disk, Format, Layer, OpenError};
 pub use queue::{Alarm, Completions, DiskQueue, Timeout};

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use device::Ram;
 
-use crate::Op;
+use crate::counters::Tally;
 use crate::image::{Image, Limits, run};
+use crate::{Counters, Op};
 
 #[path = "bench.rs"]
 mod bench;
@@ -74,6 +75,7 @@ struct Shared {
     idle: Condvar,
     device: Mutex<Weak<Mutex<dyn Completions>>>,
     alarm: OnceLock<Box<dyn Alarm>>,
+    tally: Tally,
     bench: Option<bench::Bench>,
 }
 
@@ -143,6 +145,7 @@ impl DiskQueue {
             idle: Condvar::new(),
             device: Mutex::new(Weak::<Mutex<Nobody>>::new()),
             alarm: OnceLock::new(),
+            tally: Tally::default(),
             bench,
         });
         Self { _handle: Arc::new(Handle(Arc::clone(&shared))), shared }
@@ -193,6 +196,11 @@ impl DiskQueue {
     /// Do writes fail?
     pub fn is_read_only(&self) -> bool {
         self.shared.limits.read_only
+    }
+
+    /// What devices asked for and was done, so far.
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.read()
     }
 
     /// Queues a request; the device is told by [`Completions::completed`] with `tag`, never from within this call. How many
@@ -267,7 +275,12 @@ impl Shared {
                 self.state().held.push(Job { op, reply });
                 alarm.storage_full();
             }
-            (reply, _) => self.answer(reply, result),
+            (reply, _) => {
+                if let (Reply::Device(_), Ok(())) = (&reply, &result) {
+                    self.tally.count(&op);
+                }
+                self.answer(reply, result);
+            }
         }
         let mut state = self.state();
         state.in_flight -= 1;

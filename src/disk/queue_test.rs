@@ -53,7 +53,10 @@ fn raw_reads_and_writes_guest_ram() {
     queue.submit(Op::ReadBuffer { at: 0, to: buffer.clone() }, 3);
     assert!(matches!(done.recv_timeout(LONG), Ok((3, Ok(())))));
     buffer.with(|bytes| assert!(bytes[..512] == [9; 512] && bytes[512..] == [7; 512]));
+    // A flush that no device asked for is not counted.
     queue.flush(LONG).unwrap();
+    let counted = Counters { reads: 2, read_bytes: 512 + 1024, writes: 1, written_bytes: 512, ..Counters::default() };
+    assert_eq!(queue.counters(), counted);
     queue.close(LONG).unwrap();
 }
 
@@ -90,8 +93,10 @@ fn bad_requests_fail_whole() {
         queue.submit(op, 0);
         assert_eq!(done.recv_timeout(LONG).unwrap().1.unwrap_err().kind(), kind);
     }
+    assert_eq!(queue.counters(), Counters::default(), "only what was done counts");
     queue.submit(Op::Flush, 0);
     done.recv_timeout(LONG).unwrap().1.unwrap();
+    assert_eq!(queue.counters(), Counters { flushes: 1, ..Counters::default() });
     let mut bytes = [9; 16];
     ram.read_slice(&mut bytes, GuestAddress(0xf00)).unwrap();
     assert_eq!(bytes, [0; 16]);

@@ -142,6 +142,7 @@ impl NewMachine {
             format: Machine::FORMAT,
             uuid: Uuid::new_v4(),
             name: self.name.clone(),
+            group: None,
             os: self.os.clone(),
             board: Board::default(),
             firmware: self.firmware,

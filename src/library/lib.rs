@@ -8,7 +8,8 @@
 //! - [`firmware`]: SeaBIOS and OVMF as the distribution ships them;
 //! - [`kvm`]: can this computer run machines, and if not, why;
 //! - [`engine`]: starts `dormer-vm`; [`engine::Running`] finds and ends engines that run;
-//! - [`control`]: a QMP client.
+//! - [`control`]: a QMP client;
+//! - [`usage`]: what a running machine takes of this computer.
 
 pub mod control;
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod firmware;
 pub mod host;
 pub mod kvm;
 pub mod media;
+pub mod usage;
 
 mod atomic;
 mod change;
@@ -30,8 +32,10 @@ mod last_start;
 mod launcher;
 mod lock;
 pub mod logs;
+mod moving;
 mod qcow2;
 mod report;
+mod tree;
 
 pub use create::{NewDisk, NewMachine};
 pub use deletion::{Discarded, Loss};
@@ -39,4 +43,5 @@ pub use entry::{Broken, Entry, State};
 pub use error::{Error, Result};
 pub use home::{Library, Listing};
 pub use lock::{Holder, Lock};
+pub use moving::Progress;
 pub use report::report;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use api::control::{DriveStatus, IoStatus};
 use api::machine::ImageFormat;
 use api::spec::DriveSpecKind;
+use api::stats::{BlockStats, DriveStats};
 use device::Ram;
 use device::pci::{Devfn, PciFunction};
-use disk::{Access, Alarm, Completions, Disk, DiskQueue, Format, OpenError, Timeout};
+use disk::{Access, Alarm, Completions, Counters, Disk, DiskQueue, Format, OpenError, Timeout};
 use storage::ahci::MediumError;
 use storage::{Ahci, Drive as AtaDrive};
 use virtio::blk::Blk;
@@ -67,6 +68,8 @@ struct Attached {
     id: String,
     place: Place,
     queue: Option<DiskQueue>,
+    /// What went through the queues of media that were in it before.
+    past: Counters,
 }
 
 /// All drives of a machine.
@@ -141,7 +144,7 @@ impl Board {
                 }
                 (_, None) => return Err(BuildError::EmptyDisk(id)),
             };
-            all.list.push(Attached { id, place, queue });
+            all.list.push(Attached { id, place, queue, past: Counters::default() });
         }
         lock(&ahci).core_mut().connect_intx(Self::inta(&chips.lpc, 0x1f));
         self.plug(Devfn::new(0x1f, 2), ahci);
@@ -152,6 +155,19 @@ impl Board {
 impl Attached {
     fn is_full(&self) -> bool {
         self.queue.as_ref().is_some_and(DiskQueue::is_full)
+    }
+
+    fn stats(&self) -> BlockStats {
+        let now = self.past + self.queue.as_ref().map(DiskQueue::counters).unwrap_or_default();
+        BlockStats {
+            rd_bytes: now.read_bytes,
+            wr_bytes: now.written_bytes,
+            unmap_bytes: now.discarded_bytes,
+            rd_operations: now.reads,
+            wr_operations: now.writes,
+            flush_operations: now.flushes,
+            unmap_operations: now.discards,
+        }
     }
 }
 
@@ -166,13 +182,14 @@ impl Drives {
             connect(queue, &self.ahci);
         }
         let old = lock(&self.ahci).insert_medium(port, queue.clone(), true)?;
-        drive.queue = queue;
+        let before = std::mem::replace(&mut drive.queue, queue);
         // Not before its last read has reached the guest is it out of the drive, and its file free for others.
         if let Some(old) = old
             && let Err(error) = old.close(PATIENCE)
         {
             tracing::warn!("{id}: the old medium: {error}");
         }
+        drive.past = drive.past + before.map(|queue| queue.counters()).unwrap_or_default();
         Ok(())
     }
 
@@ -194,6 +211,11 @@ impl Drives {
             }
         };
         self.list.iter().map(one).collect()
+    }
+
+    /// What `query-blockstats` answers.
+    pub(crate) fn stats(&self) -> Vec<DriveStats> {
+        self.list.iter().map(|drive| DriveStats { device: drive.id.clone(), stats: drive.stats() }).collect()
     }
 
     /// Waits until nothing is in flight; the vCPUs stand.
@@ -224,6 +246,12 @@ impl Drives {
             result = queue.close(PATIENCE).and(result);
         }
         result
+    }
+
+    /// The queue of what is in drive `id`.
+    #[cfg(test)]
+    pub(crate) fn queue(&self, id: &str) -> Option<&DiskQueue> {
+        self.list.iter().find(|drive| drive.id == id).and_then(|drive| drive.queue.as_ref())
     }
 
     fn queues(&self) -> impl Iterator<Item = &DiskQueue> {

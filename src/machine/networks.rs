@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use api::stats::NetStats;
 use device::pci::Devfn;
 use net::{FrameSink, Port};
 use virtio::VirtioPci;
@@ -19,6 +20,20 @@ const FIRST_SLOT: u8 = 2;
 struct Jack {
     id: String,
     port: Arc<Port>,
+}
+
+impl Jack {
+    fn stats(&self) -> NetStats {
+        let now = self.port.counters();
+        NetStats {
+            device: self.id.clone(),
+            received_bytes: now.received_bytes,
+            received_frames: now.received,
+            sent_bytes: now.sent_bytes,
+            sent_frames: now.sent,
+            dropped_frames: now.dropped,
+        }
+    }
 }
 
 /// All network cards of a machine.
@@ -63,6 +78,11 @@ impl Networks {
         for jack in &self.jacks {
             jack.port.set_running(running);
         }
+    }
+
+    /// What `x-dormer-query-netstats` answers.
+    pub(crate) fn stats(&self) -> Vec<NetStats> {
+        self.jacks.iter().map(Jack::stats).collect()
     }
 
     /// Pulls a card's plug or puts it back; false when there is no such card.

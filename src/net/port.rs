@@ -12,7 +12,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -67,15 +67,19 @@ impl From<io::Error> for LinkLost {
     }
 }
 
-/// What went through a port since it was made, in frames.
+/// What went through a port since it was made. Bytes are those of frames, without what the cable's framing adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// From the guest, queued for the cable.
+    /// Frames from the guest, queued for the cable.
     pub sent: u64,
-    /// From the guest, dropped: no cable, queue full, or no frame by its size.
+    /// Bytes of them.
+    pub sent_bytes: u64,
+    /// Frames from the guest, dropped: no cable, queue full, or no frame by its size.
     pub dropped: u64,
-    /// To the guest, taken by the device.
+    /// Frames to the guest, taken by the device.
     pub received: u64,
+    /// Bytes of them.
+    pub received_bytes: u64,
 }
 
 /// What [`Port::plug`] and [`Port::unplug`] ask of the thread.
@@ -103,8 +107,10 @@ pub(crate) struct Shared {
     /// Set under the sink's mutex when the sink had no room, so that a device with new room cannot miss it.
     held: AtomicBool,
     sent: AtomicU64,
+    sent_bytes: AtomicU64,
     dropped: AtomicU64,
     received: AtomicU64,
+    received_bytes: AtomicU64,
 }
 
 /// A panic elsewhere leaves these locks' contents whole: every change to them is one assignment.
@@ -123,8 +129,10 @@ impl Shared {
             pulled: AtomicBool::new(false),
             held: AtomicBool::new(false),
             sent: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
         })
     }
 
@@ -169,7 +177,8 @@ impl Shared {
     pub(crate) fn offer(&self, sink: &mut dyn FrameSink, frame: &[u8]) -> bool {
         let taken = sink.receive(frame);
         if taken {
-            self.received.fetch_add(1, SeqCst);
+            self.received.fetch_add(1, Relaxed);
+            self.received_bytes.fetch_add(frame.len() as u64, Relaxed);
         } else {
             self.held.store(true, SeqCst);
         }
@@ -236,14 +245,16 @@ impl Port {
             let first = outgoing.is_empty();
             if outgoing.push(pieces) {
                 drop(outgoing);
-                self.shared.sent.fetch_add(1, SeqCst);
+                self.shared.sent.fetch_add(1, Relaxed);
+                let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+                self.shared.sent_bytes.fetch_add(bytes as u64, Relaxed);
                 if first {
                     self.shared.wake();
                 }
                 return;
             }
         }
-        self.shared.dropped.fetch_add(1, SeqCst);
+        self.shared.dropped.fetch_add(1, Relaxed);
     }
 
     /// The sink has room again. Cheap when no frame is held, so it may be called whenever the guest adds buffers.
@@ -261,9 +272,11 @@ impl Port {
     /// What went through so far.
     pub fn counters(&self) -> Counters {
         Counters {
-            sent: self.shared.sent.load(SeqCst),
-            dropped: self.shared.dropped.load(SeqCst),
-            received: self.shared.received.load(SeqCst),
+            sent: self.shared.sent.load(Relaxed),
+            sent_bytes: self.shared.sent_bytes.load(Relaxed),
+            dropped: self.shared.dropped.load(Relaxed),
+            received: self.shared.received.load(Relaxed),
+            received_bytes: self.shared.received_bytes.load(Relaxed),
         }
     }
 

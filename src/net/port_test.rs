@@ -81,7 +81,10 @@ fn frames_go_both_ways() {
         for number in 0..200_u8 {
             port.send(&[&[number; 14], &[], &[number; 1000]]);
         }
-        assert_eq!(port.counters(), Counters { sent: 200, dropped: 0, received: 200 });
+        assert_eq!(
+            port.counters(),
+            Counters { sent: 200, sent_bytes: 200 * 1014, dropped: 0, received: 200, received_bytes: 200 * 1514 }
+        );
     }
     let mut bytes = vec![0; 200 * 1018];
     desk.far.read_exact(&mut bytes).unwrap();

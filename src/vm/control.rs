@@ -40,6 +40,7 @@ const COMMANDS: &[&str] = &[
     "query-name",
     "query-status",
     "query-block",
+    "query-blockstats",
     "stop",
     "cont",
     "system_reset",
@@ -54,6 +55,8 @@ const COMMANDS: &[&str] = &[
     "x-dormer-serial-write",
     "x-dormer-serial-read",
     "x-dormer-insert",
+    "x-dormer-query-netstats",
+    "x-dormer-query-usage",
 ];
 
 /// What clients work with.

@@ -193,6 +193,9 @@ impl Owner {
                 json!({})
             }
             Command::QueryBlock {} => serde_json::to_value(self.machine.drives())?,
+            Command::QueryBlockstats {} => serde_json::to_value(self.machine.drive_stats())?,
+            Command::QueryNetstats {} => serde_json::to_value(self.machine.network_stats())?,
+            Command::QueryUsage {} => serde_json::to_value(self.machine.usage())?,
             Command::SetLink { name, up } => {
                 ensure!(self.machine.set_link(&name, up), "there is no network card named {name}");
                 json!({})

@@ -1,6 +1,7 @@
 //! The app's windows, pages and dialogs: one relm4 component each.
 
 pub(crate) mod about;
+mod activity;
 pub(crate) mod ask;
 pub(crate) mod console;
 mod dropped;

@@ -52,7 +52,10 @@ struct Engine {
     control: UnixListener,
     ui: OwnedFd,
     /// Networks go on as long as these are open.
-    _cables: Vec<OwnedFd>,
+    cables: Vec<OwnedFd>,
+    drives: Vec<String>,
+    /// MiB.
+    memory: u64,
     clients: Vec<Client>,
     consoles: Vec<Watcher>,
     paused: bool,
@@ -61,6 +64,8 @@ struct Engine {
     screen: Screen,
     dark: bool,
     step: u32,
+    /// Drawn so far.
+    frames: u64,
     keys: BTreeSet<u16>,
     buttons: u32,
     pointer: (u32, u32),
@@ -116,7 +121,9 @@ impl Engine {
             name: start.machine.name,
             control,
             ui,
-            _cables: cables,
+            cables,
+            drives: start.machine.drives.into_iter().map(|drive| drive.id).collect(),
+            memory: start.machine.memory,
             clients: Vec::new(),
             consoles: Vec::new(),
             paused: start.paused,
@@ -125,6 +132,7 @@ impl Engine {
             screen: Screen::new(SIZES[0].0, SIZES[0].1),
             dark: false,
             step: 0,
+            frames: 0,
             keys: BTreeSet::new(),
             buttons: 0,
             pointer: (0, 0),
@@ -223,6 +231,9 @@ impl Engine {
             "query-status" => {
                 return json!({ "running": !self.paused, "status": if self.paused { "paused" } else { "running" } });
             }
+            "query-blockstats" => return self.drive_stats(),
+            "x-dormer-query-netstats" => return self.network_stats(),
+            "x-dormer-query-usage" => return self.usage(),
             "stop" | "cont" => {
                 self.paused = command == "stop";
                 self.tell(if self.paused { "STOP" } else { "RESUME" }, &json!({}));
@@ -238,6 +249,34 @@ impl Engine {
             _ => {}
         }
         json!({})
+    }
+
+    /// Drives that read a MiB and write 64 KiB with each frame.
+    fn drive_stats(&self) -> Value {
+        let frames = self.frames;
+        let stats = json!({ "rd_bytes": frames << 20, "wr_bytes": frames << 16, "rd_operations": frames, "wr_operations": frames });
+        self.drives.iter().map(|device| json!({ "device": device, "stats": stats })).collect()
+    }
+
+    /// Cards over which a KiB comes in with each frame.
+    fn network_stats(&self) -> Value {
+        let card = |index| {
+            let (frames, bytes) = (self.frames, self.frames << 10);
+            json!({
+                "device": format!("net{index}"), "received-bytes": bytes, "received-frames": frames,
+                "sent-bytes": 0, "sent-frames": 0, "dropped-frames": 0,
+            })
+        };
+        (0..self.cables.len()).map(card).collect()
+    }
+
+    /// A processor that has work for 10 ms with each frame, and memory that fills.
+    fn usage(&self) -> Value {
+        let size = self.memory << 20;
+        json!({
+            "cpu-time": self.frames * 10_000_000, "processors": 1,
+            "memory": (self.frames << 20).min(size), "memory-size": size,
+        })
     }
 
     fn tell(&mut self, event: &str, data: &Value) {
@@ -382,6 +421,7 @@ impl Engine {
         let (width, height) = (self.screen.width, self.screen.height);
         let strip = Rect { x: 8, y: height / 2 - 40, width: width - 16, height: 80 };
         self.screen.fill(strip, [30, 30, 46]);
+        self.frames += 1;
         self.step = (self.step + 6) % (strip.width - 60);
         self.screen.fill(Rect { x: strip.x + self.step, y: strip.y + 10, width: 60, height: 24 }, [250, 180, 60]);
         for (index, code) in self.keys.iter().take(16).enumerate() {

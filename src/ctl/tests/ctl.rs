@@ -172,6 +172,32 @@ fn machines_come_and_go() {
 }
 
 #[test]
+fn a_machine_moves() {
+    let Some(desk) = Desk::new() else { return };
+    desk.good("create one --firmware bios --disk 1G --memory 64 --cpus 1");
+    let place = desk.folder.path().join("place");
+    desk.bad(&format!("move one {}", place.display()), "No such file");
+    std::fs::create_dir(&place).unwrap();
+    desk.good("start one");
+    desk.bad(&format!("move one {}", place.display()), "“one” is running: turn it off first");
+    desk.good("power-off one");
+    let moved = desk.good(&format!("move one {} --json", place.display())).json();
+    let there = place.canonicalize().unwrap().join("one");
+    assert_eq!(moved["folder"], there.to_str().unwrap());
+    assert!(there.join("disk.qcow2").is_file() && there.join("machine.toml").is_file());
+    desk.good("start one");
+    desk.good("wait one --state running --timeout 10");
+    desk.good("power-off one");
+    desk.bad(&format!("move one {}", there.display()), "choose another place");
+    let machines = desk.folder.path().join("home/machines");
+    desk.good(&format!("move one {}", machines.display()));
+    assert!(!there.exists() && machines.join("one").symlink_metadata().unwrap().is_dir());
+    desk.good(&format!("move one {}", place.display()));
+    desk.good("delete one");
+    assert_eq!(desk.entries("place") + desk.entries("home/machines"), 0);
+}
+
+#[test]
 fn settings_are_set_and_told() {
     let Some(desk) = Desk::new() else { return };
     desk.good("create one --firmware bios --disk 1G --memory 256 --cpus 1");
@@ -179,6 +205,11 @@ fn settings_are_set_and_told() {
     let settings = desk.good("set one --json").json();
     assert_eq!((&settings["memory"], &settings["disk0.bus"]), (&"128".into(), &"ahci".into()));
     assert!(desk.good("set one").out.contains("clock=utc"), "all of them, with what they are for");
+    desk.good("set one group=Work");
+    assert_eq!(desk.good("list --json").json()[0]["group"], "Work");
+    assert!(desk.good("show one").out.contains("Work"));
+    desk.good("set one group=");
+    assert!(desk.good("list --json").json()[0]["group"].is_null());
     // All of it or nothing.
     desk.bad("set one processors=2 memory=1", "“memory” takes a number from 16");
     assert_eq!(desk.good("set one --json").json()["processors"], "1");
@@ -245,6 +276,15 @@ fn a_machine_runs() {
     assert_eq!(desk.good("qmp one query-status --json").json()["status"], "running");
     desk.bad("qmp one nonsense", "there is no command nonsense");
     desk.bad("qmp one {", "no QMP command");
+
+    let stats = desk.good("stats one --time 0.5 --json").json();
+    assert_eq!((&stats["drives"][0]["read"], &stats["drives"][0]["reads"]), (&(2 << 20).into(), &2.into()));
+    let rate = stats["drives"][0]["read-per-second"].as_f64().unwrap();
+    assert!((100_000.0..=2.1e6).contains(&rate), "{rate}");
+    assert_eq!((&stats["memory"]["used"], &stats["processors"]["load"]), (&(3 << 20).into(), &0.0.into()));
+    let said = desk.good("stats one --time 0").out;
+    assert!(said.contains("3.0 MiB of 256 MiB") && said.contains("4.0 MiB in all; written 0 B/s"), "{said}");
+    assert!(said.contains("net0") && said.contains("sent 0 B/s, 7 B in all"), "{said}");
 
     let cd = desk.file("data.iso", &iso("FREEDOS"));
     desk.good(&format!("medium one insert {cd}"));

@@ -66,10 +66,19 @@ fn command_network(peer: &UnixStream) {
 struct State {
     paused: bool,
     serial: String,
+    asked: u64,
     clients: Vec<UnixStream>,
 }
 
 impl State {
+    /// A disk that moves a MiB from one question to the next.
+    fn stats(&mut self) -> Value {
+        self.asked += 1;
+        let stats =
+            json!({ "rd_bytes": self.asked << 20, "wr_bytes": 0, "rd_operations": self.asked, "wr_operations": 0 });
+        json!([{ "device": "disk0", "stats": stats }])
+    }
+
     fn tell(&mut self, event: &str, data: Value) {
         let line = json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } });
         self.clients.retain(|mut client| writeln!(client, "{line}").is_ok());
@@ -97,7 +106,7 @@ fn engine() {
     let drives: Vec<_> =
         start.machine.drives.iter().map(|drive| format!("{}={}", drive.id, drive.image.is_some())).collect();
     let serial = format!("login: {} networks={}\r\n", drives.join(" "), start.machine.networks.len());
-    let state = Arc::new(Mutex::new(State { paused: start.paused, serial, clients: Vec::new() }));
+    let state = Arc::new(Mutex::new(State { paused: start.paused, serial, ..State::default() }));
     say("\"running\"");
     for client in listener.incoming() {
         let (state, client) = (Arc::clone(&state), client.unwrap());
@@ -166,6 +175,14 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
             let file = fds.into_iter().next().ok_or("no descriptor")?;
             File::from(file).read_to_end(&mut bytes).unwrap();
             state.serial.push_str(&format!("[{} {}]", arguments["drive"], bytes.len()));
+        }
+        "query-blockstats" => return Ok(state.stats()),
+        "x-dormer-query-netstats" => {
+            let card = json!({ "device": "net0", "received-bytes": 5, "received-frames": 1, "sent-bytes": 7, "sent-frames": 1, "dropped-frames": 0 });
+            return Ok(json!([card]));
+        }
+        "x-dormer-query-usage" => {
+            return Ok(json!({ "cpu-time": 0, "processors": 2, "memory": 3 << 20, "memory-size": 256 << 20 }));
         }
         "set_link" => state.serial.push_str(&format!("[{} {}]", arguments["name"], arguments["up"])),
         "eject" => state.serial.push_str(&format!("[{} out]", arguments["id"])),

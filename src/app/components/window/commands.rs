@@ -11,6 +11,7 @@ use crate::components::{preferences, serial};
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};
 use crate::sort_by::SortBy;
+use crate::view_as::ViewAs;
 
 /// What must be so for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub(super) fn add(
     root: &adw::ApplicationWindow,
     sender: &ComponentSender<Window>,
     sort: SortBy,
+    view: ViewAs,
 ) -> Vec<(gio::SimpleAction, Needs)> {
     let say = |message: fn() -> WindowMsg| {
         let sender = sender.clone();
@@ -64,6 +66,12 @@ pub(super) fn add(
             sorted.input(WindowMsg::Sort(sort));
         }
     });
+    let viewed = sender.clone();
+    actions::choice(root, "view", view.word(), move |word| {
+        if let Some(view) = ViewAs::from_word(word) {
+            viewed.input(WindowMsg::View(view));
+        }
+    });
     actions::plain(root, "show-broken", say(|| WindowMsg::ShowBroken));
 
     let application = relm4::main_application();
@@ -79,6 +87,9 @@ pub(super) fn add(
             show.input(WindowMsg::ShowMachine(uuid));
         }
     });
+    // With a place, for D-Bus.
+    let moved = sender.clone();
+    actions::with_text(root, "move-to", move |place| moved.input(WindowMsg::MoveTo(place.into())));
     // By name, for D-Bus.
     let open = sender.clone();
     actions::with_text(&application, "open", move |uuid| {
@@ -89,6 +100,8 @@ pub(super) fn add(
     for (action, keys) in [
         ("win.new", "<Ctrl>n"),
         ("win.search", "<Ctrl>f"),
+        ("win.view::list", "<Ctrl>1"),
+        ("win.view::grid", "<Ctrl>2"),
         ("win.open", "<Ctrl>Return"),
         ("win.settings", "<Ctrl>comma"),
         ("win.rename", "F2"),
@@ -121,6 +134,9 @@ pub(super) fn add(
         of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
         // Of one that runs it says why not.
         of_machine("rename", Needs::Machine, || WindowMsg::Rename),
+        of_machine("group", Needs::Machine, || WindowMsg::AskGroup),
+        // As with another name.
+        of_machine("move", Needs::Machine, || WindowMsg::AskPlace),
         of_machine("delete", Needs::Stopped, || WindowMsg::Delete),
     ]
 }
@@ -128,6 +144,11 @@ pub(super) fn add(
 /// The main menu where there is a list.
 pub(super) fn list_menu() -> gio::Menu {
     let menu = gio::Menu::new();
+    actions::titled_section(
+        &menu,
+        &gettext("View As"),
+        &[(gettext("_List"), "win.view::list"), (gettext("_Grid"), "win.view::grid")],
+    );
     actions::titled_section(
         &menu,
         &gettext("Sort By"),
