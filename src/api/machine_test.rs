@@ -6,6 +6,7 @@ fn machine() -> Machine {
         uuid: Uuid::nil(),
         name: "Debian 13".into(),
         os: None,
+        system: None,
         board: Board::Q35V1,
         firmware: Firmware::Uefi,
         processors: 2,

@@ -64,11 +64,12 @@ pub(crate) fn drives(machine: &Machine, kind: DriveKind) -> String {
     if names.is_empty() { gettext("None") } else { names.join(", ") }
 }
 
-/// The system in it: its name when osinfo knows it, else its id.
+/// The system in it: what its medium said, its name when osinfo knows it, else its id.
 pub(crate) fn system(machine: &Machine, names: &HashMap<String, String>) -> String {
-    match &machine.os {
-        Some(id) => names.get(id).unwrap_or(id).clone(),
-        None => gettext("Not known"),
+    match (&machine.system, &machine.os) {
+        (Some(words), _) => quote(words),
+        (None, Some(id)) => names.get(id).unwrap_or(id).clone(),
+        (None, None) => gettext("Not known"),
     }
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn list(library: &Library, out: Output) -> Result<()> {
             for entry in &machines {
                 let machine = &entry.machine;
                 let what = format!("{}, {}", processors(machine.processors), mebibytes(machine.memory));
-                let os = machine.os.clone().unwrap_or_else(|| "-".into());
+                let os = machine.os.clone().or_else(|| machine.system.clone()).unwrap_or_else(|| "-".into());
                 rows.push(vec![machine.name.clone(), entry.state().word().to_owned(), os, what]);
             }
             for broken in broken {
@@ -118,6 +118,10 @@ pub(crate) fn list(library: &Library, out: Output) -> Result<()> {
 /// `show`.
 pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
     let machine = &entry.machine;
+    let system = match (&machine.system, &machine.os) {
+        (Some(words), Some(id)) => Some(format!("{words} ({id})")),
+        (words, id) => words.clone().or_else(|| id.clone()),
+    };
     out.data(
         || {
             let mut value = brief(entry);
@@ -128,7 +132,7 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
             let mut rows = vec![
                 ("Name", machine.name.clone()),
                 ("State", entry.state().word().to_owned()),
-                ("System", machine.os.clone().unwrap_or_else(|| "unknown".into())),
+                ("System", system.clone().unwrap_or_else(|| "unknown".into())),
                 ("Firmware", if machine.firmware == Firmware::Uefi { "UEFI" } else { "BIOS" }.to_owned()),
                 ("Processors", machine.processors.to_string()),
                 ("Memory", mebibytes(machine.memory)),
@@ -181,7 +185,7 @@ pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachi
         let wants = medium.as_ref().map_or(Wants::default(), |medium| medium.system.wants);
         let firmware = if profile == Profile::Legacy { Firmware::Bios } else { new.firmware };
         let fresh = NewMachine::new(name, profile, firmware, wants, host);
-        new = NewMachine { os: new.os, cd: new.cd, installer: new.installer, ..fresh };
+        new = NewMachine { os: new.os, system: new.system, cd: new.cd, installer: new.installer, ..fresh };
     }
     if let Some(firmware) = choices.firmware {
         new.firmware = firmware.into();

@@ -15,7 +15,7 @@ use crate::entry::{Entry, FILE};
 use crate::error::{Error, Result, Trying};
 use crate::home::{Library, UNFINISHED};
 use crate::lock::Lock;
-use crate::media::{Medium, MediumKind};
+use crate::media::{Medium, MediumKind, Windows};
 use crate::{atomic, firmware, image, qcow2};
 
 /// What a person chose for a new machine.
@@ -25,6 +25,8 @@ pub struct NewMachine {
     pub name: String,
     /// The guest's id in osinfo-db.
     pub os: Option<String>,
+    /// The guest in words, when they say more than its id.
+    pub system: Option<String>,
     /// Which devices it gets.
     pub profile: Profile,
     /// How it starts.
@@ -69,6 +71,7 @@ impl NewMachine {
         Self {
             name: name.into(),
             os: None,
+            system: None,
             profile,
             firmware,
             processors: sizes.processors,
@@ -85,10 +88,15 @@ impl NewMachine {
         let system = &medium.system;
         let mut new = Self::new(name, system.profile, medium.firmware(), system.wants, host);
         new.os = system.id.clone();
+        if system.windows.as_ref().is_some_and(Windows::is_32_bit) {
+            new.memory = new.memory.min(limits::MEMORY_BELOW_4_GIB);
+        }
         match medium.kind {
             MediumKind::Cd => {
                 new.cd = Some(medium.path.clone());
                 new.installer = !system.live;
+                let says_more = system.recognised && (system.id.is_none() || system.windows.is_some());
+                new.system = says_more.then(|| system.description());
             }
             MediumKind::Disk => {
                 new.disks = vec![NewDisk::Use { path: medium.path.clone(), format: medium.format }];
@@ -143,6 +151,7 @@ impl NewMachine {
             uuid: Uuid::new_v4(),
             name: self.name.clone(),
             os: self.os.clone(),
+            system: self.system.clone(),
             board: Board::default(),
             firmware: self.firmware,
             processors: self.processors,

@@ -14,6 +14,7 @@ fn system(profile: Profile, firmware: Firmware) -> System {
         wants: Wants::default(),
         live: false,
         foreign: None,
+        windows: None,
     }
 }
 
@@ -64,6 +65,19 @@ fn profiles_choose_devices() {
     forwarded.forwards = vec![Forward { protocol: Default::default(), host: 1, guest: 2 }];
     assert_eq!(forwarded.configuration(Vec::new()).networks.len(), 1);
     assert_ne!(windows.networks[0].mac, configuration(Profile::Windows).networks[0].mac);
+}
+
+#[test]
+fn a_32_bit_windows_gets_no_memory_that_it_does_not_see() {
+    let host = Host { processors: 8, memory: 65536 };
+    let mut medium = medium(Path::new("/x.iso"), MediumKind::Cd, Profile::Windows);
+    medium.system.id = None;
+    assert_eq!(NewMachine::for_medium("x", &medium, host).system.as_deref(), Some("Some System"));
+    let mut memory = |processor| {
+        medium.system.windows = Some(Windows { processor, ..Windows::default() });
+        NewMachine::for_medium("x", &medium, host).memory
+    };
+    assert_eq!((memory(0), memory(9)), (2816, 8192));
 }
 
 #[test]

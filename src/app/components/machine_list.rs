@@ -244,8 +244,10 @@ fn arranged(machines: &[Summary], sort: SortBy, query: &str) -> Vec<Summary> {
     let query = query.to_lowercase();
     let found = |summary: &&Summary| {
         let name = summary.name().to_lowercase();
-        let system = summary.entry.machine.os.as_deref().unwrap_or_default();
-        query.split_whitespace().all(|word| name.contains(word) || system.contains(word))
+        let machine = &summary.entry.machine;
+        let id = machine.os.as_deref().unwrap_or_default();
+        let system = machine.system.as_deref().unwrap_or_default().to_lowercase();
+        query.split_whitespace().all(|word| [name.as_str(), id, &system].iter().any(|text| text.contains(word)))
     };
     let mut found: Vec<_> = machines.iter().filter(found).cloned().collect();
     if sort == SortBy::LastUsed {

@@ -142,6 +142,7 @@ impl SimpleComponent for MachinePage {
                                 adw::ActionRow {
                                     set_title: &gettext("System"),
                                     add_css_class: "property",
+                                    set_use_markup: false,
                                     #[watch]
                                     set_subtitle: &model.fact(|machine| words::system(machine, &model.names)),
                                 },

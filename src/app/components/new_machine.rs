@@ -514,7 +514,8 @@ impl NewMachineDialog {
             Image::Inspecting(_) => gettext("Looking at it…"),
             Image::Bad(..) => String::new(),
             Image::Known(medium) => {
-                let system = [("system", medium.system.name.as_str())];
+                let description = medium.system.description();
+                let system = [("system", description.as_str())];
                 match (medium.kind, medium.system.live) {
                     (MediumKind::Cd, _) if !medium.system.recognised => {
                         gettext("Can be started from; its system is not recognised")

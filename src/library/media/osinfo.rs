@@ -144,6 +144,8 @@ impl Database {
 
     fn describe(&self, os: &Os, media: &Media) -> System {
         let (profile, firmware) = os.devices();
+        // There is no UEFI for 32-bit systems.
+        let firmware = if matches!(media.arch.as_str(), "i686" | "i386") { Firmware::Bios } else { firmware };
         System {
             id: Some(os.short_id.clone()),
             name: os.name.clone(),
@@ -154,6 +156,7 @@ impl Database {
             live: media.live,
             foreign: (!matches!(media.arch.as_str(), "x86_64" | "i686" | "i386" | "all" | ""))
                 .then(|| media.arch.clone()),
+            windows: None,
         }
     }
 

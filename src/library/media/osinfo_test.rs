@@ -25,6 +25,7 @@ const XML: &str = r#"<?xml version="1.0"?>
       <iso><volume-id>One (1|2) live$</volume-id><publisher-id>ONE</publisher-id></iso>
     </media>
     <media arch="aarch64"><iso><volume-id>One 2 arm</volume-id></iso></media>
+    <media arch="i686"><iso><volume-id>One 2 small</volume-id></iso></media>
     <media arch="x86_64"><iso><volume-id>One 1</volume-id><volume-size>4096</volume-size></iso></media>
     <media arch="x86_64"><iso><volume-id>(?!x)bad</volume-id></iso></media>
     <media arch="x86_64"><iso></iso></media>
@@ -56,6 +57,7 @@ fn media_are_matched() {
     assert_eq!(live.firmware, Firmware::Uefi);
     assert_eq!(identify("One 1 live", "TWO", 1).unwrap().id.as_deref(), Some("one1"));
     assert_eq!(identify("One 1", "", 4096).unwrap().id.as_deref(), Some("one2"), "an exact size says most");
+    assert_eq!(identify("One 2 small", "", 1).unwrap().firmware, Firmware::Bios, "no UEFI for 32-bit systems");
     assert_eq!(identify("One 2 arm", "", 1).unwrap().foreign.as_deref(), Some("aarch64"));
     assert_eq!(identify("Two", "", 1), None);
     assert_eq!(identify("", "", 0), None);
