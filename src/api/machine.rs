@@ -420,6 +420,8 @@ pub struct Wants {
     pub memory: Option<u64>,
     /// Recommended (else minimum) disk in GiB.
     pub disk: Option<u64>,
+    /// Minimum disk in GiB.
+    pub least_disk: Option<u64>,
 }
 
 /// Sizes for a new machine.

@@ -17,7 +17,7 @@ use library::control::Client;
 use library::logs::{Log, Source};
 use library::media::MediumKind;
 use library::media::osinfo::Database;
-use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Result, State};
+use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Result, Room, State};
 use uuid::Uuid;
 
 /// What a person asks of a machine.
@@ -155,6 +155,11 @@ pub(crate) fn find_file(file: &Path) -> Result<Uuid> {
 /// Is this a machine's file, by its name?
 pub(crate) fn is_machine_file(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "machine.toml")
+}
+
+/// What this computer has for machines.
+pub(crate) fn room() -> Result<Room> {
+    Ok(Library::open()?.room())
 }
 
 /// Makes a machine.

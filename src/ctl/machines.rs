@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use api::machine::{DriveKind, Firmware, ImageFormat, Profile, Protocol, Wants};
-use library::media::{self, MediumKind, osinfo};
-use library::{Entry, Library, NewDisk, NewMachine, engine, firmware, host, kvm};
+use library::media::{self, Medium, MediumKind, osinfo};
+use library::{Entry, Library, Needs, NewDisk, NewMachine, Room, engine, firmware, host, kvm};
 use serde_json::{Value, json};
 
 use crate::arguments::{Choices, LauncherAction};
@@ -156,8 +156,36 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
     )
 }
 
+/// A new machine, and what is in its CD drive.
+pub(crate) struct Plan {
+    pub(crate) new: NewMachine,
+    pub(crate) medium: Option<Medium>,
+}
+
+/// What was recognised, and why this machine suits it: what the person chose themselves needs no reason.
+fn chosen(new: &NewMachine, medium: &Medium) -> Vec<String> {
+    let mut lines = vec![format!("{}.", medium.system.description())];
+    if new.firmware == medium.firmware() {
+        lines.push(medium.why_firmware().to_owned());
+    }
+    if new.profile == medium.system.profile {
+        lines.push(medium.why_devices().to_owned());
+    }
+    lines
+}
+
+/// Says what may go wrong with a new machine; what refuses it is an error later.
+fn warn(room: &Room, new: &NewMachine, medium: Option<&Medium>) {
+    let concerns = room.concerns(Needs::of(new)).into_iter().filter(|concern| !concern.refuses());
+    let concerns = concerns.map(|concern| concern.to_string());
+    let warning = medium.and_then(Medium::warning).map(ToOwned::to_owned);
+    for sentence in concerns.chain(warning) {
+        eprintln!("dormerctl: {sentence}");
+    }
+}
+
 /// A new machine from what was asked for and what the medium says. `bare`: without an empty disk nobody asked for.
-pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachine> {
+pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<Plan> {
     let host = host::resources();
     let medium = choices.iso.as_deref().map(media::inspect).transpose()?;
     let mut new = match &medium {
@@ -185,7 +213,8 @@ pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachi
         let wants = medium.as_ref().map_or(Wants::default(), |medium| medium.system.wants);
         let firmware = if profile == Profile::Legacy { Firmware::Bios } else { new.firmware };
         let fresh = NewMachine::new(name, profile, firmware, wants, host);
-        new = NewMachine { os: new.os, system: new.system, cd: new.cd, installer: new.installer, ..fresh };
+        let NewMachine { os, system, cd, installer, least_disk, .. } = new;
+        new = NewMachine { os, system, cd, installer, least_disk, ..fresh };
     }
     if let Some(firmware) = choices.firmware {
         new.firmware = firmware.into();
@@ -197,7 +226,7 @@ pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachi
         let asked = choices.disks.iter().filter(|disk| *disk != "none");
         new.disks = asked.map(|disk| parse_disk(disk)).collect::<Result<_>>()?;
     }
-    Ok(new)
+    Ok(Plan { new, medium })
 }
 
 /// A size, or an image that is there.
@@ -214,9 +243,16 @@ pub(crate) fn parse_disk(text: &str) -> Result<NewDisk> {
 
 /// `create`.
 pub(crate) fn create(library: &Library, name: &str, choices: &Choices, out: Output) -> Result<()> {
-    let new = plan(name, choices, false)?;
+    let Plan { new, medium } = plan(name, choices, false)?;
+    warn(&library.room(), &new, medium.as_ref());
     let entry = library.create(&new)?;
-    out.data(|| brief(&entry), || format!("“{name}” is ready: “dormerctl start” starts it."))
+    out.data(
+        || brief(&entry),
+        || {
+            let chosen = medium.iter().flat_map(|medium| chosen(&new, medium)).map(|line| format!("{line}\n"));
+            format!("{}“{name}” is ready: “dormerctl start” starts it.", chosen.collect::<String>())
+        },
+    )
 }
 
 /// `launcher`.

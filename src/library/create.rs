@@ -16,6 +16,7 @@ use crate::error::{Error, Result, Trying};
 use crate::home::{Library, UNFINISHED};
 use crate::lock::Lock;
 use crate::media::{Medium, MediumKind, Windows};
+use crate::room::{Needs, Room};
 use crate::{atomic, firmware, image, qcow2};
 
 /// What a person chose for a new machine.
@@ -39,6 +40,8 @@ pub struct NewMachine {
     pub cd: Option<PathBuf>,
     /// Eject that image when the installation has ended.
     pub installer: bool,
+    /// MiB of disk that its system cannot do without; 0 when nobody knows.
+    pub least_disk: u64,
     /// Its disks.
     pub disks: Vec<NewDisk>,
     /// Host ports that lead into it.
@@ -78,6 +81,7 @@ impl NewMachine {
             memory: sizes.memory,
             cd: None,
             installer: false,
+            least_disk: wants.least_disk.map_or(0, |gib| gib.saturating_mul(1024)),
             disks: vec![NewDisk::Create { size: sizes.disk << 30, format: ImageFormat::Qcow2 }],
             forwards: Vec::new(),
         }
@@ -214,6 +218,7 @@ impl Library {
     pub fn create(&self, new: &NewMachine) -> Result<Entry> {
         check_name(&new.name)?;
         self.name_is_free(&new.name)?;
+        self.room().check(Needs::of(new))?;
         let (entry, _lock) =
             place(&self.machines(), false, |folder| new.fill(folder, false), |_| self.free_folder(&new.name))?;
         Ok(entry)
@@ -225,6 +230,7 @@ impl Library {
         check_name(&new.name)?;
         self.sweep();
         let home = self.disposables();
+        Room::now(&home).check(Needs::of(new))?;
         place(&home, true, |folder| new.fill(folder, true), |machine| home.join(machine.uuid.to_string()))
     }
 

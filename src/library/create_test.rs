@@ -100,6 +100,9 @@ fn failures_leave_nothing() {
     new.processors = 0;
     assert!(matches!(library.create(&new), Err(Error::Problem(_))));
     new.processors = 1;
+    new.memory = api::machine::limits::MEMORY_MAX;
+    assert!(matches!(library.create(&new), Err(Error::Memory { .. })));
+    new.memory = 64;
     new.disks = vec![NewDisk::Create { size: u64::MAX, format: ImageFormat::Qcow2 }];
     assert!(matches!(library.create(&new), Err(Error::Size(_))));
     assert_eq!(std::fs::read_dir(library.machines()).unwrap().count(), 0);

@@ -5,6 +5,7 @@
 //!
 //! - [`Library`] and [`Entry`]: the machines' folders; [`NewMachine`] describes one to create;
 //! - [`media`]: what is in an image that a person picked, and which system that is;
+//! - [`Room`]: is there enough on this computer for a machine;
 //! - [`firmware`]: SeaBIOS and OVMF as the distribution ships them;
 //! - [`kvm`]: can this computer run machines, and if not, why;
 //! - [`engine`]: starts `dormer-vm`; [`engine::Running`] finds and ends engines that run;
@@ -32,6 +33,7 @@ mod lock;
 pub mod logs;
 mod qcow2;
 mod report;
+mod room;
 
 pub use create::{NewDisk, NewMachine};
 pub use deletion::{Discarded, Loss};
@@ -40,3 +42,4 @@ pub use error::{Error, Result};
 pub use home::{Library, Listing};
 pub use lock::{Holder, Lock};
 pub use report::report;
+pub use room::{Concern, Needs, Room};

@@ -29,7 +29,7 @@ use super::{Running, nat, program};
 use crate::entry::Entry;
 use crate::error::{Error, Result, Trying};
 use crate::lock::Lock;
-use crate::{firmware, kvm};
+use crate::{firmware, host, kvm, room};
 
 /// How long a machine may take until it runs.
 const START: Duration = Duration::from_secs(20);
@@ -57,6 +57,7 @@ pub fn start(entry: &Entry, options: &Options) -> Result<Running> {
 pub fn start_locked(entry: &Entry, lock: Lock, options: &Options) -> Result<Running> {
     entry.machine.check()?;
     let mut parts = Parts { descriptors: Vec::new(), notes: Vec::new() };
+    parts.notes.extend(room::memory_note(entry.machine.memory, host::memory_available()));
     let sockets = runtime::make(entry.machine.uuid)?;
     let started = parts.start_message(entry, options, sockets).and_then(|(message, log)| {
         launch(&message, &parts.descriptors, lock, log, &entry.logs().join("engine.log"))

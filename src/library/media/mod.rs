@@ -13,6 +13,7 @@ mod languages;
 pub mod osinfo;
 mod partition;
 mod udf;
+mod why;
 mod wim;
 mod windows;
 

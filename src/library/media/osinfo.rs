@@ -173,6 +173,7 @@ impl Database {
                 wants.processors = wants.processors.or(good.processors.or(least.processors).and_then(small));
                 wants.memory = wants.memory.or(good.memory.or(least.memory).map(|bytes| bytes.div_ceil(1 << 20)));
                 wants.disk = wants.disk.or(good.storage.or(least.storage).map(|bytes| bytes.div_ceil(1 << 30)));
+                wants.least_disk = wants.least_disk.or(least.storage.map(|bytes| bytes.div_ceil(1 << 30)));
             }
             if wants == Wants::default() {
                 queue.extend(os.parents.iter().rev().filter_map(|id| Some(&self.systems[*self.by_id.get(id)?])));

@@ -50,7 +50,7 @@ fn media_are_matched() {
     let one = identify("One 1.5", "", 1).unwrap();
     assert_eq!((one.id.as_deref(), one.name.as_str()), (Some("one1"), "One & Only 1"));
     assert_eq!((one.live, one.foreign.clone()), (false, None));
-    assert_eq!(one.wants, Wants { processors: Some(2), memory: Some(2048), disk: Some(2) });
+    assert_eq!(one.wants, Wants { processors: Some(2), memory: Some(2048), disk: Some(2), least_disk: Some(2) });
     let live = identify("One 1 live", "ONE", 1).unwrap();
     assert_eq!((live.id.as_deref(), live.live), (Some("one2"), true), "who says more wins");
     assert_eq!(live.wants.memory, Some(2048), "inherited");
