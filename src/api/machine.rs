@@ -107,7 +107,8 @@ pub struct Drive {
     /// The guest cannot write.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// Eject this medium when the guest's installation has ended (first power-off or reset that finds a bootable disk).
+    /// Take this medium out when the guest's installation has ended (first power-off or reset that finds a system on a disk). An
+    /// empty drive with this had it taken out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub installer: bool,
 }

@@ -58,6 +58,7 @@ pub(crate) fn drives(machine: &Machine, kind: DriveKind) -> String {
         .filter(|drive| drive.kind == kind)
         .map(|drive| match drive.image.as_deref().and_then(|path| path.file_name()) {
             Some(name) => name.to_string_lossy().into_owned(),
+            None if drive.installer => gettext("Empty: the installer’s CD was taken out"),
             None => gettext("Empty"),
         })
         .collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use api::machine::{DriveKind, Firmware, ImageFormat, Profile, Protocol, Wants};
 use library::media::{self, Medium, MediumKind, osinfo};
-use library::{Entry, Library, Needs, NewDisk, NewMachine, Room, engine, firmware, host, kvm};
+use library::{Entry, Library, Needs, NewDisk, NewMachine, Room, State, engine, firmware, host, kvm};
 use serde_json::{Value, json};
 
 use crate::arguments::{Choices, LauncherAction};
@@ -116,7 +116,12 @@ pub(crate) fn list(library: &Library, out: Output) -> Result<()> {
 }
 
 /// `show`.
-pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
+pub(crate) fn show(entry: &mut Entry, out: Output) -> Result<()> {
+    if let State::Live(..) = entry.state() {
+        // An engine that does not answer is shown as it is known.
+        let _ = engine::note_installer_out(entry);
+    }
+    let entry = &*entry;
     let machine = &entry.machine;
     let system = match (&machine.system, &machine.os) {
         (Some(words), Some(id)) => Some(format!("{words} ({id})")),
@@ -140,7 +145,8 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
             for drive in &machine.drives {
                 let kind = if drive.kind == DriveKind::Cd { "CD" } else { "Disk" };
                 let image = drive.image.as_ref().map(|path| entry.image(path).display().to_string());
-                rows.push((kind, image.unwrap_or_else(|| "empty".into())));
+                let empty = if drive.installer { "empty: the installer’s CD was taken out" } else { "empty" };
+                rows.push((kind, image.unwrap_or_else(|| empty.into())));
             }
             for network in &machine.networks {
                 let forward = |forward: &api::machine::Forward| {

@@ -39,9 +39,9 @@ pub enum Concern {
         /// MiB that are free there.
         free: u64,
     },
-    /// The system needs more room than there is.
+    /// The system asks for more room than there is.
     Cramped {
-        /// MiB that it needs.
+        /// MiB that it asks for.
         needs: u64,
         /// MiB that are free.
         free: u64,
@@ -93,7 +93,7 @@ impl fmt::Display for Concern {
             }
             Self::Cramped { needs, free } => write!(
                 f,
-                "Its system needs {} of disk and only {} are free: the installation may not come to its end.",
+                "Its system asks for {} of disk and only {} are free: the installation may not come to its end.",
                 amount(*needs),
                 amount(*free)
             ),
@@ -234,7 +234,7 @@ mod tests {
             "Only 30 GiB are free: the disk takes room as it fills, up to 64 GiB, and the machine stops when there is none left."
         );
         let cramped = of(Needs { disk: 64 << 10, least_disk: 52 << 10, ..NEEDS });
-        assert!(cramped.starts_with("Its system needs 52 GiB of disk and only 30 GiB are free"), "{cramped}");
+        assert!(cramped.starts_with("Its system asks for 52 GiB of disk and only 30 GiB are free"), "{cramped}");
         let taken = of(Needs { memory: 6144, ..NEEDS });
         assert_eq!(
             taken,

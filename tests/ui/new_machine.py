@@ -41,7 +41,7 @@ def disc(name, label, files):
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(content)
         boot = ["-b", "bios.img", "-no-emul-boot", "-boot-load-size", "4", "-eltorito-alt-boot"]
-        efi = ["-eltorito-platform", "efi", "-eltorito-boot", "efi.img", "-no-emul-boot"]
+        efi = ["-efi-boot", "efi.img", "-no-emul-boot"]
         made = ["genisoimage", "-quiet", "-udf", "-V", label, *boot, *efi, "-o", path, folder]
         subprocess.run(made, check=True, capture_output=True)
     return path
@@ -58,7 +58,7 @@ def walk(app, arguments):
     # Windows 11: named as exactly as its disc does, and that its installer will refuse.
     app.activate("new-from-file", f"[<'{eleven}'>]")
     app.wait_shown("Installs Windows 11 Pro, 64-bit, German")
-    app.wait_shown("UEFI: Windows 8 and newer are made for it. Devices that its own drivers work with.")
+    app.wait_shown("UEFI: Windows 8 and newer are made for it. Devices that work with its own drivers.")
     app.wait_shown("TPM 2.0 and Secure Boot")
     app.picture("windows-11")
     app.tree("windows-11")
@@ -73,7 +73,7 @@ def walk(app, arguments):
     # A release that no database knows keeps its words.
     app.activate("new-from-file", f"[<'{debian}'>]")
     app.wait_shown("Installs Debian 99")
-    app.wait_shown("The fastest devices (virtio): it has drivers for them.")
+    app.wait_shown("UEFI, as on computers of today. The fastest devices (virtio): it has drivers for them.")
 
     # More disk than there is room for: a word, before anything is made.
     app.spin("Disk in GiB", 60000)
@@ -86,14 +86,19 @@ def walk(app, arguments):
     app.spin("Processors", 1)
     app.wait_gone("The machine has 64 processors")
 
-    app.entry("Name").set_text_contents("Ninety-nine")
+    app.entry("Name").set_text_contents("Little machine")
     app.press("Create")
-    app.window("Ninety-nine")
+    # There is a system on the disk: the engine takes the installer's CD out, and the person hears of it.
+    app.enter("Little machine")
+    app.key("F9")
+    app.wait_shown("The installer’s CD was taken out: the system starts from its disk now")
+    app.picture("installer-out")
     app.close(running=True)
     app.window()
     app.wait_shown("Debian 99")
+    app.wait_shown("Empty: the installer’s CD was taken out")
     app.picture("page")
-    file = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines/Ninety-nine/machine.toml"
+    file = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines/Little machine/machine.toml"
     until("words in the machine's file", 10, lambda: 'system = "Debian 99"' in file.read_text())
 
 

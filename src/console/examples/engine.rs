@@ -2,7 +2,8 @@
 //!
 //! For looking at consoles where there is no KVM, and for UI tests: `DORMER_VM=target/debug/examples/engine dormer`. Some keys do
 //! things: F1 changes between tablet and mouse, F2 the screen's size, F3 turns the picture off and on, F4 is a guest that turns itself
-//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense. The position
+//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense,
+//! F9 one that takes the CD out as after an installation. The position
 //! of the pointer, pressed buttons and pressed keys are drawn.
 
 #[path = "../fake_engine.rs"]
@@ -62,6 +63,7 @@ struct Engine {
     buttons: u32,
     pointer: (u32, u32),
     flooding: bool,
+    cd_out: bool,
     ended: bool,
 }
 
@@ -124,6 +126,7 @@ impl Engine {
             buttons: 0,
             pointer: (0, 0),
             flooding: false,
+            cd_out: false,
             ended: false,
         }
     }
@@ -203,6 +206,17 @@ impl Engine {
         match command {
             "query-status" => {
                 return json!({ "running": !self.paused, "status": if self.paused { "paused" } else { "running" } });
+            }
+            "query-block" => {
+                let (out, disk) = (self.cd_out, json!({ "device": "disk0", "removable": false, "inserted": true }));
+                let cd = json!({ "device": "cd0", "removable": true, "inserted": !out });
+                return [disk, cd]
+                    .map(|mut drive| {
+                        drive["tray_open"] = json!(drive["inserted"] == false);
+                        drive["locked"] = json!(false);
+                        drive
+                    })
+                    .into();
             }
             "stop" | "cont" => {
                 self.paused = command == "stop";
@@ -311,7 +325,7 @@ impl Engine {
         self.consoles.iter().for_each(|console| send_cursor(&console.engine));
     }
 
-    /// The keys F1 to F7.
+    /// The function keys.
     fn command(&mut self, code: u16) {
         match code {
             59 => {
@@ -332,6 +346,10 @@ impl Engine {
             63 => std::process::abort(),
             64 => self.flooding = !self.flooding,
             65 => self.consoles.iter().for_each(|console| console.engine.send_bytes(b"{\"type\":\"scanout\"}", &[])),
+            67 => {
+                self.cd_out = true;
+                self.tell("DEVICE_TRAY_MOVED", &json!({ "device": "cd0", "id": "cd0", "tray-open": true }));
+            }
             _ => {}
         }
     }

@@ -17,7 +17,7 @@ impl Medium {
             (_, Firmware::Bios) => "BIOS: systems of that age start with it.",
             (_, Firmware::Uefi) if !recognised => "UEFI: most systems of today start with it.",
             (_, Firmware::Uefi) if *profile == Profile::Windows => "UEFI: Windows 8 and newer are made for it.",
-            (_, Firmware::Uefi) => "UEFI: it can start with it as computers of today do.",
+            (_, Firmware::Uefi) => "UEFI, as on computers of today.",
         }
     }
 
@@ -29,7 +29,7 @@ impl Medium {
                 "The disk is connected as any system finds it."
             }
             (Profile::Linux, _) => "The fastest devices (virtio): it has drivers for them.",
-            (Profile::Windows, _) => "Devices that its own drivers work with.",
+            (Profile::Windows, _) => "Devices that work with its own drivers.",
             (Profile::Legacy, _) => "Devices of old computers, and no network card.",
         }
     }
@@ -69,7 +69,7 @@ mod tests {
         for (boots, label, windows, words) in [
             ((true, false), "Debian", None, "BIOS: the image"),
             ((false, true), "Debian", None, "UEFI: the image"),
-            (both, "Debian", None, "UEFI: it can"),
+            (both, "Debian", None, "UEFI, as on"),
             (both, "FREEDOS", None, "BIOS: systems of that age"),
             (both, "PHOTOS", None, "UEFI: most"),
             (both, "", windows((10, 0, 26100), 9), "UEFI: Windows 8 and newer"),
