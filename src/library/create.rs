@@ -133,7 +133,8 @@ impl NewMachine {
             image: self.cd.clone(),
             format: ImageFormat::Raw,
             read_only: true,
-            installer: self.installer && self.cd.is_some(),
+            // What is on a disk already was not installed from it.
+            installer: self.installer && self.cd.is_some() && !used,
         };
         // An empty disk does not start, so its CD is next; once something is installed, the disk comes first as it should. From a
         // disk that is full already nobody would get to the CD that they put in.

@@ -90,6 +90,8 @@ fn disks_that_are_full_already() {
     assert_eq!(new.configuration(disk()).drives[0].bus, DriveBus::Ahci, "nobody knows its drivers");
     new.cd = Some("/y.iso".into());
     assert_eq!(new.configuration(disk()).drives[0].kind, DriveKind::Cd, "a CD put in beside a full disk comes first");
+    new.installer = true;
+    assert!(!new.configuration(disk()).drives[0].installer, "and stays, though there is a system");
 }
 
 #[test]
