@@ -91,11 +91,11 @@ impl NewMachineDialog {
     pub(super) fn choice(&self) -> Option<String> {
         let medium = self.medium()?;
         let firmware = match self.firmware == medium.firmware() {
-            true => gettext(medium.why_firmware()),
+            true => medium.why_firmware().to_owned(),
             false => gettext_f("{firmware}, as you chose.", &[("firmware", &words::firmware(self.firmware))]),
         };
         let devices = match self.profile == medium.system.profile {
-            true => gettext(medium.why_devices()),
+            true => medium.why_devices().to_owned(),
             false => gettext("Devices as you chose."),
         };
         Some(format!("{firmware} {devices}"))
@@ -103,7 +103,7 @@ impl NewMachineDialog {
 
     /// What keeps the system on the image from being installed here.
     pub(super) fn warning(&self) -> Option<String> {
-        Some(gettext(self.medium()?.warning()?))
+        Some(self.medium()?.warning()?.to_owned())
     }
 
     /// What this computer lacks.
