@@ -83,6 +83,11 @@ fn console_at_fractional_scales() {
 }
 
 #[test]
+fn what_new_machine_says() {
+    walk("new_machine", true);
+}
+
+#[test]
 fn every_setting() {
     walk("settings", true);
 }

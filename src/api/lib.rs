@@ -10,6 +10,7 @@
 //! - [`ui`]: the UI channel's messages;
 //! - [`input`]: words for keys and pointers.
 
+pub mod bootable;
 pub mod control;
 mod forward;
 pub mod input;

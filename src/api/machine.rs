@@ -25,6 +25,9 @@ pub struct Machine {
     /// The guest's id in osinfo-db (`debian13`), when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
+    /// The guest in words, when the medium it came from said more than its id does, or has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     /// The named board; never changes, so that guests find the same hardware for ever.
     #[serde(default)]
     pub board: Board,
@@ -107,7 +110,8 @@ pub struct Drive {
     /// The guest cannot write.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// Eject this medium when the guest's installation has ended (first power-off or reset that finds a bootable disk).
+    /// Take this medium out when the guest's installation has ended (first power-off or reset that finds a system on a disk). An
+    /// empty drive with this had it taken out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub installer: bool,
 }
@@ -318,6 +322,8 @@ pub mod limits {
     pub const MEMORY_MIN: u64 = 16;
     /// Most memory in MiB (1 TiB).
     pub const MEMORY_MAX: u64 = 1 << 20;
+    /// Most memory in MiB that is all below 4 GiB: 32-bit systems see no other.
+    pub const MEMORY_BELOW_4_GIB: u64 = 2816;
     /// Ports of the AHCI controller.
     pub const AHCI_DRIVES: usize = 6;
     /// Slots for virtio-blk.
@@ -429,6 +435,8 @@ pub struct Wants {
     pub memory: Option<u64>,
     /// Recommended (else minimum) disk in GiB.
     pub disk: Option<u64>,
+    /// Minimum disk in GiB.
+    pub least_disk: Option<u64>,
 }
 
 /// Sizes for a new machine.

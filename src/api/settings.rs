@@ -284,6 +284,8 @@ impl Machine {
             Key::Os => {
                 // An id is a word; whether the database knows it is another question.
                 let is_id = value.len() <= 64 && value.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+                // What the medium said may not be so any more.
+                new.system = new.system.filter(|_| self.os.as_deref().unwrap_or_default() == value);
                 new.os = is_id.then(|| Some(value.to_owned()).filter(|id| !id.is_empty())).ok_or(key.refuse(value))?;
             }
             Key::Firmware => new.firmware = key.word(value)?,
@@ -342,6 +344,7 @@ pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
     // Nobody but people reads these.
     followed.os.clone_from(&to.os);
     followed.group.clone_from(&to.group);
+    followed.system.clone_from(&to.system);
     for (card, (old, new)) in followed.networks.iter_mut().zip(&to.networks).enumerate() {
         if old.link != new.link {
             changes.push(Live::Link { card, up: new.link });

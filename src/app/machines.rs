@@ -18,7 +18,7 @@ use library::control::Client;
 use library::logs::Source;
 use library::media::MediumKind;
 use library::media::osinfo::Database;
-use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Progress, Result, State};
+use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Progress, Result, Room, State};
 use uuid::Uuid;
 
 /// What a person asks of a machine.
@@ -61,8 +61,13 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// What a machine does now. Asks its engine, if it has one.
-    pub(crate) fn of(entry: Entry) -> Self {
-        Self { state: entry.state(), last_start: entry.last_start(), entry }
+    pub(crate) fn of(mut entry: Entry) -> Self {
+        let state = entry.state();
+        if let State::Live(..) = state {
+            // An engine that does not answer is shown as it is known.
+            let _ = library::engine::note_installer_out(&mut entry);
+        }
+        Self { state, last_start: entry.last_start(), entry }
     }
 
     /// Its identity.
@@ -119,6 +124,8 @@ pub(crate) enum Happening {
     },
     /// Its network helper is gone.
     NetworkDown,
+    /// There is a system on its disk, and the installer's CD was taken out.
+    InstallerOut,
     /// Its engine is gone.
     Gone,
 }
@@ -168,6 +175,11 @@ pub(crate) fn find_file(file: &Path) -> Result<Uuid> {
 /// Is this a machine's file, by its name?
 pub(crate) fn is_machine_file(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "machine.toml")
+}
+
+/// What this computer has for machines.
+pub(crate) fn room() -> Result<Room> {
+    Ok(Library::open()?.room())
 }
 
 /// Makes a machine.
@@ -350,6 +362,13 @@ fn memory() -> rustix::io::Result<std::os::fd::OwnedFd> {
     rustix::fs::memfd_create("picture", rustix::fs::MemfdFlags::CLOEXEC)
 }
 
+/// Had this drive an installer's CD in it until now? (A person who takes it out has said so in the machine's file.)
+fn is_installers(uuid: Uuid, drive: &str) -> bool {
+    let Ok(Entry { machine, .. }) = find(uuid) else { return false };
+    let index = machine.drive_names().iter().position(|name| name == drive);
+    index.is_some_and(|index| machine.drives[index].installer)
+}
+
 /// Tells what happens to a running machine until its engine is gone or nobody listens (`tell` answers false).
 pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
     let client = find(uuid).and_then(|entry| entry.running()).and_then(|running| running.control());
@@ -362,6 +381,9 @@ pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
             Ok(None) => continue,
             Ok(Some(event)) => match event {
                 Event::Stop {} | Event::Resume {} | Event::Reset { .. } => Happening::Changed,
+                Event::DeviceTrayMoved { tray_open: true, id, .. } if is_installers(uuid, &id) => {
+                    Happening::InstallerOut
+                }
                 Event::DeviceTrayMoved { .. } | Event::Powerdown {} => continue,
                 Event::Shutdown { guest, .. } => Happening::ShutDown { guest },
                 Event::BlockIoError { reason, nospace, .. } => Happening::DiskFailed { full: nospace, why: reason },

@@ -54,7 +54,7 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.verb {
         Verb::Check => unreachable!("done above"),
         Verb::List => machines::list(&library, out),
-        Verb::Show { name } => machines::show(&find(&name)?, out),
+        Verb::Show { name } => machines::show(&mut find(&name)?, out),
         Verb::Create { name, choices } => machines::create(&library, &name, &choices, out),
         Verb::Set { name, settings } => settings::set(&library, &find(&name)?, &settings, out),
         Verb::Report { name } => machines::report(&find(&name)?, out),

@@ -1,7 +1,7 @@
 //! A disk's queue: the handle that devices hold, the threads behind it, and the way back.
 //!
 //! Locks: a thread reports to a device under that device's mutex and holds none of the queue's own then; a device submits
-//! under its own mutex. Nothing here waits for a thread except [`DiskQueue::drain`], [`DiskQueue::flush`] and
+//! under its own mutex. Nothing here waits for a thread except [`DiskQueue::drain`], [`DiskQueue::flush`], [`DiskQueue::read`] and
 //! [`DiskQueue::close`], which must not be called under a device's mutex.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use device::Ram;
 
 use crate::counters::Tally;
 use crate::image::{Image, Limits, run};
-use crate::{Counters, Op};
+use crate::{Buffer, Counters, Op};
 
 #[path = "bench.rs"]
 mod bench;
@@ -217,8 +217,19 @@ impl DiskQueue {
 
     /// Brings everything that has completed to stable storage and waits for it: before a saved state or a snapshot.
     pub fn flush(&self, timeout: Duration) -> io::Result<()> {
+        self.wait_for(Op::Flush, timeout)
+    }
+
+    /// Reads what the guest sees on the disk and waits for it: for those who want to know what a guest has written.
+    pub fn read(&self, at: u64, len: usize, timeout: Duration) -> io::Result<Vec<u8>> {
+        let buffer = Buffer::new(vec![0; len]);
+        self.wait_for(Op::ReadBuffer { at, to: buffer.clone() }, timeout)?;
+        Ok(buffer.with(|bytes| bytes.to_vec()))
+    }
+
+    fn wait_for(&self, op: Op, timeout: Duration) -> io::Result<()> {
         let (reply, answer) = sync_channel(1);
-        self.shared.push(Job { op: Op::Flush, reply: Reply::Waiter(reply) });
+        self.shared.push(Job { op, reply: Reply::Waiter(reply) });
         while self.step() {}
         answer.recv_timeout(timeout).unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, Timeout)))
     }

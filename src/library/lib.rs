@@ -5,6 +5,7 @@
 //!
 //! - [`Library`] and [`Entry`]: the machines' folders; [`NewMachine`] describes one to create;
 //! - [`media`]: what is in an image that a person picked, and which system that is;
+//! - [`Room`]: is there enough on this computer for a machine;
 //! - [`firmware`]: SeaBIOS and OVMF as the distribution ships them;
 //! - [`kvm`]: can this computer run machines, and if not, why;
 //! - [`engine`]: starts `dormer-vm`; [`engine::Running`] finds and ends engines that run;
@@ -35,6 +36,7 @@ pub mod logs;
 mod moving;
 mod qcow2;
 mod report;
+mod room;
 mod tree;
 
 pub use create::{NewDisk, NewMachine};
@@ -45,3 +47,4 @@ pub use home::{Library, Listing};
 pub use lock::{Holder, Lock};
 pub use moving::Progress;
 pub use report::report;
+pub use room::{Concern, Needs, Room};

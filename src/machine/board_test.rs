@@ -310,7 +310,7 @@ fn disk(bytes: usize) -> File {
 
 fn drive(id: &str, kind: DriveSpecKind, read_only: bool) -> Drive {
     let image = Image { file: disk(1 << 20), format: ImageFormat::Raw, read_only };
-    Drive { id: id.into(), kind, image: Some(image) }
+    Drive { id: id.into(), kind, image: Some(image), installer: false }
 }
 
 impl Machine {

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use api::bootable;
 use api::control::{DriveStatus, IoStatus};
 use api::machine::ImageFormat;
 use api::spec::DriveSpecKind;
@@ -22,6 +23,9 @@ use crate::{BuildError, News};
 
 /// How long the host's storage may take to finish what is queued.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a look at what is on the disks may take.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// First slot of virtio-blk functions.
 const VIRTIO_SLOT: u8 = 0x10;
@@ -70,6 +74,8 @@ struct Attached {
     queue: Option<DiskQueue>,
     /// What went through the queues of media that were in it before.
     past: Counters,
+    /// What is in it is an installer's CD.
+    installer: bool,
 }
 
 /// All drives of a machine.
@@ -107,7 +113,7 @@ impl Board {
         let mut all = Drives { ahci: ahci.clone(), ram: self.ram.clone(), list: Vec::new() };
         let mut boot = Vec::new();
         let (mut port, mut slot) = (0, VIRTIO_SLOT);
-        for Drive { id, kind, image } in drives {
+        for Drive { id, kind, image, installer } in drives {
             let queue = match image.map(|image| open(image, &self.ram)).transpose() {
                 Ok(queue) => queue,
                 Err(error) => return Err(BuildError::Drive { id, source: error }),
@@ -144,7 +150,7 @@ impl Board {
                 }
                 (_, None) => return Err(BuildError::EmptyDisk(id)),
             };
-            all.list.push(Attached { id, place, queue, past: Counters::default() });
+            all.list.push(Attached { id, place, queue, past: Counters::default(), installer });
         }
         lock(&ahci).core_mut().connect_intx(Self::inta(&chips.lpc, 0x1f));
         self.plug(Devfn::new(0x1f, 2), ahci);
@@ -183,6 +189,7 @@ impl Drives {
         }
         let old = lock(&self.ahci).insert_medium(port, queue.clone(), true)?;
         let before = std::mem::replace(&mut drive.queue, queue);
+        drive.installer = false;
         // Not before its last read has reached the guest is it out of the drive, and its file free for others.
         if let Some(old) = old
             && let Err(error) = old.close(PATIENCE)
@@ -191,6 +198,23 @@ impl Drives {
         }
         drive.past = drive.past + before.map(|queue| queue.counters()).unwrap_or_default();
         Ok(())
+    }
+
+    /// The drives with installers' CDs, if there is a system on one of the disks now.
+    pub(crate) fn done_installers(&self) -> Vec<String> {
+        let installers = self.list.iter().filter(|drive| drive.installer && drive.queue.is_some());
+        let ids: Vec<_> = installers.map(|drive| drive.id.clone()).collect();
+        let disks = self.list.iter().filter(|drive| !matches!(drive.place, Place::AhciCd(_)));
+        let end = Instant::now() + GLANCE;
+        let is_installed = |queue: &DiskQueue| {
+            bootable::is_installed(|sector| {
+                let left = end.checked_duration_since(Instant::now())?;
+                let at = sector.checked_mul(bootable::SECTOR as u64)?;
+                queue.read(at, bootable::SECTOR, left).ok()?.try_into().ok()
+            })
+        };
+        let any = || disks.filter_map(|drive| drive.queue.as_ref()).any(is_installed);
+        if !ids.is_empty() && any() { ids } else { Vec::new() }
     }
 
     /// What `query-block` answers.

@@ -234,6 +234,11 @@ impl Machine {
         self.drives.change(id, image)
     }
 
+    /// CD drives with installers' CDs that have done their work: there is a system on one of the disks.
+    pub fn done_installers(&self) -> Vec<String> {
+        self.drives.done_installers()
+    }
+
     /// All drives.
     pub fn drives(&self) -> Vec<DriveStatus> {
         self.drives.status()

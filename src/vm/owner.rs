@@ -218,6 +218,13 @@ impl Owner {
     }
 
     fn reset(&mut self, guest: bool) -> Result<()> {
+        // Or the installation would begin again.
+        for drive in self.machine.done_installers() {
+            match self.machine.change_medium(&drive, None) {
+                Ok(()) => self.tray_moved(drive, true),
+                Err(error) => tracing::warn!("{drive}: the installer's CD stays: {error}"),
+            }
+        }
         self.machine.reset()?;
         match self.state {
             RunState::InternalError => self.start(),

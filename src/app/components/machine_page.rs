@@ -29,7 +29,7 @@ pub(crate) struct MachinePage {
 #[derive(Debug)]
 pub(crate) enum PageMsg {
     /// Show this machine.
-    Show(Summary),
+    Show(Box<Summary>),
     /// Its screen shows this.
     Picture(Option<gdk::Texture>),
     /// Can this computer run it?
@@ -147,6 +147,7 @@ impl SimpleComponent for MachinePage {
                                 adw::ActionRow {
                                     set_title: &gettext("System"),
                                     add_css_class: "property",
+                                    set_use_markup: false,
                                     #[watch]
                                     set_subtitle: &model.fact(|machine| words::system(machine, &model.names)),
                                 },
@@ -213,7 +214,7 @@ impl SimpleComponent for MachinePage {
                 let runs = matches!(summary.state, State::Live(..)).then(|| summary.uuid());
                 // While the app ends it may have gone.
                 drop(self.activity.sender().send(ActivityMsg::Show(runs)));
-                self.summary = Some(summary);
+                self.summary = Some(*summary);
             }
             PageMsg::Picture(picture) => self.picture = picture,
             PageMsg::Kvm(state) => self.kvm = state,

@@ -2,9 +2,9 @@
 //!
 //! For looking at consoles where there is no KVM, and for UI tests: `DORMER_VM=target/debug/examples/engine dormer`. Some keys do
 //! things: F1 changes between tablet and mouse, F2 the screen's size, F3 turns the picture off and on, F4 is a guest that turns itself
-//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense. The position
-//! of the pointer, pressed buttons and pressed keys are drawn. The serial line says what is said to it, and asks where the cursor is when
-//! it hears a question mark.
+//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense, F9 one that takes the CD out as after
+//! an installation. The position of the pointer, pressed buttons and pressed keys are drawn. The serial line says what is said to it, and
+//! asks where the cursor is when it hears a question mark.
 
 #[path = "../fake_engine.rs"]
 mod fake_engine;
@@ -70,6 +70,7 @@ struct Engine {
     buttons: u32,
     pointer: (u32, u32),
     flooding: bool,
+    cd_out: bool,
     ended: bool,
     /// What the serial line said.
     serial: String,
@@ -137,6 +138,7 @@ impl Engine {
             buttons: 0,
             pointer: (0, 0),
             flooding: false,
+            cd_out: false,
             ended: false,
             serial: format!("\x1b[1;32mWelcome\x1b[0m to the little machine{ASK}\r\nlogin: "),
         }
@@ -234,6 +236,17 @@ impl Engine {
             "query-blockstats" => return self.drive_stats(),
             "x-dormer-query-netstats" => return self.network_stats(),
             "x-dormer-query-usage" => return self.usage(),
+            "query-block" => {
+                let (out, disk) = (self.cd_out, json!({ "device": "disk0", "removable": false, "inserted": true }));
+                let cd = json!({ "device": "cd0", "removable": true, "inserted": !out });
+                return [disk, cd]
+                    .map(|mut drive| {
+                        drive["tray_open"] = json!(drive["inserted"] == false);
+                        drive["locked"] = json!(false);
+                        drive
+                    })
+                    .into();
+            }
             "stop" | "cont" => {
                 self.paused = command == "stop";
                 self.tell(if self.paused { "STOP" } else { "RESUME" }, &json!({}));
@@ -369,7 +382,7 @@ impl Engine {
         self.consoles.iter().for_each(|console| send_cursor(&console.engine));
     }
 
-    /// The keys F1 to F7.
+    /// The function keys.
     fn command(&mut self, code: u16) {
         match code {
             59 => {
@@ -390,6 +403,10 @@ impl Engine {
             63 => std::process::abort(),
             64 => self.flooding = !self.flooding,
             65 => self.consoles.iter().for_each(|console| console.engine.send_bytes(b"{\"type\":\"scanout\"}", &[])),
+            67 => {
+                self.cd_out = true;
+                self.tell("DEVICE_TRAY_MOVED", &json!({ "device": "cd0", "id": "cd0", "tray-open": true }));
+            }
             _ => {}
         }
     }

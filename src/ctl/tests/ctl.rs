@@ -140,6 +140,17 @@ fn machines_come_and_go() {
     desk.bad("create three --disk nonsense", "there is no file");
     desk.bad("create three --os nonsense1", "nonsense1");
     desk.bad("create a/b", "cannot be a machine's name");
+    desk.bad("create large --memory 1000G", "a machine cannot have 1024000 MiB");
+    let wide = desk.good("create wide --firmware bios --disk 60T --cpus 64 --memory 64").err;
+    assert!(wide.contains("the disk takes room as it fills, up to 61440 GiB"), "{wide}");
+    let computer = std::thread::available_parallelism().unwrap();
+    assert!(wide.contains(&format!("64 processors and this computer {computer}")) || computer.get() >= 64, "{wide}");
+    let iso = desk.file("debian.iso", &iso("Debian 99.1.0 amd64 n"));
+    let made = desk.good(&format!("create ninety-nine --iso {iso} --memory 64 --disk 1G"));
+    assert!(made.out.starts_with("Debian 99.\nBIOS: the image starts with nothing else.\n"), "{}", made.out);
+    assert!(desk.good("show ninety-nine").out.contains("Debian 99"));
+    desk.good("delete ninety-nine --yes");
+    desk.good("delete wide --yes");
     desk.bad("start three", "there is no machine “three”");
     desk.bad("pause one", "“one” is not running");
     let list = desk.good("--json list").json();

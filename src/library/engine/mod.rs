@@ -5,6 +5,7 @@
 //! turns off. Its machine's lock ends with it.
 
 mod drive;
+mod installer;
 mod live;
 mod nat;
 mod running;
@@ -12,6 +13,7 @@ mod runtime;
 mod start;
 
 pub use drive::{eject, insert};
+pub use installer::note_installer_out;
 pub(crate) use live::follow;
 pub use running::Running;
 pub(crate) use runtime::{forget, sweep};

@@ -25,11 +25,11 @@ use rustix::net::{
 };
 
 use super::runtime::{self, Sockets};
-use super::{Running, nat, program};
+use super::{Running, installer, nat, program};
 use crate::entry::Entry;
 use crate::error::{Error, Result, Trying};
 use crate::lock::Lock;
-use crate::{firmware, kvm};
+use crate::{firmware, host, kvm, room};
 
 /// How long a machine may take until it runs.
 const START: Duration = Duration::from_secs(20);
@@ -57,6 +57,10 @@ pub fn start(entry: &Entry, options: &Options) -> Result<Running> {
 pub fn start_locked(entry: &Entry, lock: Lock, options: &Options) -> Result<Running> {
     entry.machine.check()?;
     let mut parts = Parts { descriptors: Vec::new(), notes: Vec::new() };
+    let mut entry = entry.clone();
+    parts.notes.extend(installer::take_out(&mut entry)?);
+    let entry = &entry;
+    parts.notes.extend(room::memory_note(entry.machine.memory, host::memory_available()));
     let sockets = runtime::make(entry.machine.uuid)?;
     let started = parts.start_message(entry, options, sockets).and_then(|(message, log)| {
         launch(&message, &parts.descriptors, lock, log, &entry.logs().join("engine.log"))
@@ -173,7 +177,7 @@ impl Parts {
                 (DriveKind::Disk, DriveBus::Ahci) => DriveSpecKind::AhciDisk,
                 (DriveKind::Disk, DriveBus::Virtio) => DriveSpecKind::VirtioBlk,
             };
-            Ok(DriveSpec { id, kind, image: self.image(entry, drive)? })
+            Ok(DriveSpec { id, kind, image: self.image(entry, drive)?, installer: drive.installer })
         };
         named.map(spec).collect()
     }

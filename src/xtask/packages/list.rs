@@ -90,6 +90,9 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Media, "grub-efi-amd64-bin"),
     own(Media, "grub-common"),
     own(Media, "xorriso"),
+    // Discs and image files like those of Windows.
+    own(Media, "genisoimage"),
+    own(Media, "wimtools"),
     own(Media, "mtools"),
     own(Media, "mmdebstrap"),
     own(Media, "squashfs-tools"),

@@ -18,7 +18,7 @@ pub(crate) enum ConsoleMsg {
     /// Show this screen.
     Attach(Box<Console>),
     /// The machine, as it is now.
-    Show(Summary),
+    Show(Box<Summary>),
     /// There is no screen any more.
     End(Ending),
     /// Come to the front.

@@ -324,7 +324,7 @@ impl Component for ConsoleWindow {
                 widgets.display.attach(*console);
                 self.phase = Phase::Live;
             }
-            ConsoleMsg::Show(summary) => self.summary = summary,
+            ConsoleMsg::Show(summary) => self.summary = *summary,
             ConsoleMsg::End(Ending::GuestOff | Ending::TurnedOff) if self.closing => {
                 self.leave(Answer::KeepRunning, &widgets.display, &sender);
             }

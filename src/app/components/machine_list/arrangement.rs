@@ -10,8 +10,10 @@ pub(super) fn arranged(machines: &[Summary], sort: SortBy, query: &str) -> Vec<S
     let query = query.to_lowercase();
     let found = |summary: &&Summary| {
         let name = summary.name().to_lowercase();
-        let system = summary.entry.machine.os.as_deref().unwrap_or_default();
-        query.split_whitespace().all(|word| name.contains(word) || system.contains(word))
+        let machine = &summary.entry.machine;
+        let id = machine.os.as_deref().unwrap_or_default();
+        let system = machine.system.as_deref().unwrap_or_default().to_lowercase();
+        query.split_whitespace().all(|word| [name.as_str(), id, &system].iter().any(|text| text.contains(word)))
     };
     let mut found: Vec<_> = machines.iter().filter(found).cloned().collect();
     if sort == SortBy::LastUsed {
@@ -48,6 +50,7 @@ mod tests {
         let summary = |(name, os, started): (&str, Option<&str>, Option<u64>)| {
             let mut new = NewMachine::new(name, Profile::Linux, Firmware::Bios, Wants::default(), host);
             new.os = os.map(ToOwned::to_owned);
+            new.system = os.filter(|id| *id == "win11").map(|_| "Windows 11 Pro".to_owned());
             let last_start = started.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
             Summary { entry: library.create(&new).unwrap(), state: State::Stopped, last_start }
         };
@@ -66,6 +69,7 @@ mod tests {
         assert_eq!(names(SortBy::Name, "ÄR"), ["Ärger"]);
         assert_eq!(names(SortBy::Name, "debian al"), ["Alpha"]);
         assert_eq!(names(SortBy::LastUsed, "a m"), ["Gamma"]);
+        assert_eq!(names(SortBy::Name, "windows PRO"), ["Gamma"]);
         assert!(names(SortBy::Name, "win alpha").is_empty());
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct SettingsDialog {
 #[derive(Debug)]
 pub(crate) enum SettingsMsg {
     /// The machine is like this now.
-    Show(Summary),
+    Show(Box<Summary>),
     /// The person wants this.
     Change(Change),
     /// The dialog is closed.

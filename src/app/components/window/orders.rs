@@ -193,6 +193,10 @@ impl Window {
                 console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
                 self.notify_disk(uuid, full, &why);
             }
+            Happening::InstallerOut => {
+                let text = gettext("The installer’s CD was taken out: the system starts from its disk now");
+                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
+            }
             Happening::NetworkDown => {
                 let text = gettext("The machine’s network is gone; it comes back at its next start");
                 console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));

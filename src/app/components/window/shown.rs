@@ -30,10 +30,10 @@ impl Window {
         for machine in &self.machines.all {
             let uuid = machine.uuid();
             if let Some(console) = self.consoles.get(&uuid) {
-                tell(console, ConsoleMsg::Show(machine.clone()));
+                tell(console, ConsoleMsg::Show(Box::new(machine.clone())));
             }
             if let Some((_, settings)) = self.settings.as_ref().filter(|(shown, _)| *shown == uuid) {
-                tell(settings, SettingsMsg::Show(machine.clone()));
+                tell(settings, SettingsMsg::Show(Box::new(machine.clone())));
             }
             if matches!(machine.state, State::Live(..)) && !self.watched.contains_key(&uuid) {
                 self.watched.insert(uuid, None);
@@ -77,7 +77,7 @@ impl Window {
             sender.input(WindowMsg::TakePictures);
         }
         if let Some(summary) = summary {
-            tell(&self.page, PageMsg::Show(summary));
+            tell(&self.page, PageMsg::Show(Box::new(summary)));
         }
     }
 }
