@@ -41,7 +41,7 @@ const ONLY_IN: &[(&str, &str)] = &[
 ];
 
 /// Toolkits that engines and terminal tools must start without.
-const WINDOWS: &[&str] = &["gtk4", "libadwaita", "relm4", "winit", "pixels", "cpal"];
+const WINDOWS: &[&str] = &["gtk4", "libadwaita", "vte4", "relm4", "winit", "pixels", "cpal"];
 
 struct Workspace(Metadata);
 

@@ -63,6 +63,16 @@ fn console_by_its_menus() {
 }
 
 #[test]
+fn preferences() {
+    walk("preferences", true);
+}
+
+#[test]
+fn serial_console() {
+    walk("serial", true);
+}
+
+#[test]
 fn console_on_wayland() {
     walk("wayland", true);
 }
@@ -80,6 +90,11 @@ fn viewers() {
 #[test]
 fn viewers_on_wayland() {
     walk("view_wayland", true);
+}
+
+#[test]
+fn what_new_machine_says() {
+    walk("new_machine", true);
 }
 
 #[test]

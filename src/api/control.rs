@@ -94,6 +94,9 @@ pub enum Command {
     SerialRead {
         /// Position.
         from: u64,
+        /// Milliseconds to wait for something to be sent, 10 000 at most; none when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait: Option<u64>,
     },
     /// Puts a medium (attached descriptor) into a CD drive, in place of the one in it.
     #[serde(rename = "x-dormer-insert")]
@@ -145,6 +148,12 @@ pub enum Command {
     /// Drives and what is in them: answers a list of [`DriveStatus`].
     #[serde(rename = "query-block")]
     QueryBlock {},
+    /// What went through the drives: answers a list of [`DriveStats`](crate::stats::DriveStats).
+    #[serde(rename = "query-blockstats")]
+    QueryBlockstats {},
+    /// What the machine takes of this computer: answers [`Usage`](crate::stats::Usage).
+    #[serde(rename = "x-dormer-query-usage")]
+    QueryUsage {},
 }
 
 /// A key, as QMP's `send-key` has it.

@@ -11,10 +11,12 @@
 //! - [`input`]: words for keys and pointers.
 
 mod attachment;
+pub mod bootable;
 pub mod control;
 mod forward;
 pub mod input;
 pub mod machine;
 pub mod settings;
 pub mod spec;
+pub mod stats;
 pub mod ui;

@@ -21,9 +21,15 @@ pub struct Machine {
     pub uuid: Uuid,
     /// What the person calls it.
     pub name: String,
+    /// Machines of one group stand together in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The guest's id in osinfo-db (`debian13`), when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
+    /// The guest in words, when the medium it came from said more than its id does, or has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     /// The named board; never changes, so that guests find the same hardware for ever.
     #[serde(default)]
     pub board: Board,
@@ -177,7 +183,8 @@ pub struct Drive {
     /// The guest cannot write.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// Eject this medium when the guest's installation has ended (first power-off or reset that finds a bootable disk).
+    /// Take this medium out when the guest's installation has ended (first power-off or reset that finds a system on a disk). An
+    /// empty drive with this had it taken out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub installer: bool,
 }
@@ -415,6 +422,9 @@ pub enum Problem {
     /// A boot order with something twice.
     #[error("“{0}” stands in the boot order twice")]
     SameBootDevice(String),
+    /// A name that is none for a group.
+    #[error("“{0}” cannot be a group's name: it should be a short text in one line")]
+    Group(String),
     /// No setting of this name.
     #[error("this machine has no setting “{0}”")]
     NoSetting(String),
@@ -444,6 +454,8 @@ pub mod limits {
     pub const MEMORY_MIN: u64 = 16;
     /// Most memory in MiB (1 TiB).
     pub const MEMORY_MAX: u64 = 1 << 20;
+    /// Most memory in MiB that is all below 4 GiB: 32-bit systems see no other.
+    pub const MEMORY_BELOW_4_GIB: u64 = 2816;
     /// Ports of the AHCI controller.
     pub const AHCI_DRIVES: usize = 6;
     /// Slots for virtio-blk.
@@ -470,6 +482,11 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
     good.then_some(()).ok_or_else(|| Problem::Name(name.to_owned()))
 }
 
+/// Is this a short text in one line?
+fn is_line(text: &str) -> bool {
+    (1..=limits::NAME).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control)
+}
+
 impl Machine {
     /// The newest file format.
     pub const FORMAT: u32 = 1;
@@ -480,6 +497,9 @@ impl Machine {
             return Err(Problem::Format(self.format));
         }
         check_name(&self.name)?;
+        if let Some(group) = self.group.as_deref().filter(|group| !is_line(group)) {
+            return Err(Problem::Group(group.to_owned()));
+        }
         if !(1..=limits::PROCESSORS).contains(&self.processors) {
             return Err(Problem::Processors(self.processors));
         }
@@ -607,6 +627,8 @@ pub struct Wants {
     pub memory: Option<u64>,
     /// Recommended (else minimum) disk in GiB.
     pub disk: Option<u64>,
+    /// Minimum disk in GiB.
+    pub least_disk: Option<u64>,
 }
 
 /// Sizes for a new machine.

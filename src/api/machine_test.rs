@@ -5,7 +5,9 @@ fn machine() -> Machine {
         format: Machine::FORMAT,
         uuid: Uuid::nil(),
         name: "Debian 13".into(),
+        group: None,
         os: None,
+        system: None,
         board: Board::Q35V1,
         firmware: Firmware::Uefi,
         processors: 2,
@@ -119,6 +121,6 @@ fn defaults_stay_within_the_host() {
     let sizes = Sizes::for_guest(Profile::Windows, Wants::default(), small);
     assert_eq!(sizes, Sizes { processors: 1, memory: 2048, disk: 64 });
     let large = Host { processors: 16, memory: 65536 };
-    let wants = Wants { processors: Some(2), memory: Some(6144), disk: Some(40) };
+    let wants = Wants { processors: Some(2), memory: Some(6144), disk: Some(40), least_disk: None };
     assert_eq!(Sizes::for_guest(Profile::Linux, wants, large), Sizes { processors: 4, memory: 6144, disk: 40 });
 }

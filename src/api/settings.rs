@@ -16,6 +16,8 @@ use crate::machine::{
 pub enum Key {
     /// `name`.
     Name,
+    /// `group`.
+    Group,
     /// `os`.
     Os,
     /// `firmware`.
@@ -147,6 +149,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name => f.write_str("name"),
+            Self::Group => f.write_str("group"),
             Self::Os => f.write_str("os"),
             Self::Firmware => f.write_str("firmware"),
             Self::Processors => f.write_str("processors"),
@@ -193,6 +196,7 @@ impl FromStr for Key {
         };
         match text {
             "name" => Ok(Self::Name),
+            "group" => Ok(Self::Group),
             "os" => Ok(Self::Os),
             "firmware" => Ok(Self::Firmware),
             "processors" => Ok(Self::Processors),
@@ -212,7 +216,7 @@ impl Key {
     /// What it takes.
     pub fn takes(self) -> Takes {
         match self {
-            Self::Name | Self::Os | Self::Notes | Self::Card(_, CardKey::Mac) => Takes::Text,
+            Self::Name | Self::Group | Self::Os | Self::Notes | Self::Card(_, CardKey::Mac) => Takes::Text,
             Self::Firmware => Takes::Words(Firmware::WORDS),
             Self::Processors => Takes::Number(1..=limits::PROCESSORS.into()),
             Self::Memory => Takes::Number(limits::MEMORY_MIN..=limits::MEMORY_MAX),
@@ -233,6 +237,7 @@ impl Key {
     pub fn about(self) -> &'static str {
         match self {
             Self::Name => "what the machine is called",
+            Self::Group => "machines of one group stand together in the list; empty for none",
             Self::Os => "the system in it, by its id in osinfo-db; empty when unknown",
             Self::Firmware => "how it starts; most installed systems start only with the one they were installed with",
             Self::Processors => "how many processors the system sees",
@@ -263,7 +268,8 @@ impl Key {
     pub fn is_live(self) -> bool {
         matches!(
             self,
-            Self::Os
+            Self::Group
+                | Self::Os
                 | Self::Autostart
                 | Self::Notes
                 | Self::Card(_, CardKey::Link | CardKey::Network | CardKey::Forwards)
@@ -304,6 +310,7 @@ impl Machine {
     pub fn keys(&self) -> Vec<Key> {
         let mut keys = vec![
             Key::Name,
+            Key::Group,
             Key::Os,
             Key::Firmware,
             Key::Processors,
@@ -326,6 +333,7 @@ impl Machine {
     pub fn get(&self, key: Key) -> Option<String> {
         Some(match key {
             Key::Name => self.name.clone(),
+            Key::Group => self.group.clone().unwrap_or_default(),
             Key::Os => self.os.clone().unwrap_or_default(),
             Key::Firmware => self.firmware.word(),
             Key::Processors => self.processors.to_string(),
@@ -362,9 +370,12 @@ impl Machine {
         let mut new = self.clone();
         match key {
             Key::Name => new.name = value.to_owned(),
+            Key::Group => new.group = Some(value.to_owned()).filter(|group| !group.is_empty()),
             Key::Os => {
                 // An id is a word; whether the database knows it is another question.
                 let is_id = value.len() <= 64 && value.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+                // What the medium said may not be so any more.
+                new.system = new.system.filter(|_| self.os.as_deref().unwrap_or_default() == value);
                 new.os = is_id.then(|| Some(value.to_owned()).filter(|id| !id.is_empty())).ok_or(key.refuse(value))?;
             }
             Key::Firmware => new.firmware = key.word(value)?,
@@ -444,10 +455,12 @@ pub enum Live {
 pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
     let mut followed = from.clone();
     let mut changes = Vec::new();
-    // Nobody but people and their desktop reads that.
+    // Nobody but people and their desktop reads these.
     followed.os.clone_from(&to.os);
     followed.autostart = to.autostart;
     followed.notes.clone_from(&to.notes);
+    followed.group.clone_from(&to.group);
+    followed.system.clone_from(&to.system);
     for (card, (old, new)) in followed.networks.iter_mut().zip(&to.networks).enumerate() {
         if old.link != new.link {
             changes.push(Live::Link { card, up: new.link });

@@ -30,7 +30,7 @@ fn machine() -> Machine {
 fn names_are_read_as_they_are_written() {
     let machine = machine();
     let keys = machine.keys();
-    assert_eq!(keys.len(), 11 + 2 * 3 + 2 * 4);
+    assert_eq!(keys.len(), 12 + 2 * 3 + 2 * 4);
     for key in keys {
         assert_eq!(key.to_string().parse(), Ok(key));
         assert!(machine.get(key).is_some() && !key.about().is_empty(), "{key}");
@@ -92,6 +92,8 @@ fn bad_values_change_nothing() {
         (Key::Name, "", "cannot be a machine's name"),
         (Key::Name, "a/b", "cannot be a machine's name"),
         (Key::Os, "two words", "“os” takes"),
+        (Key::Group, " ", "cannot be a group's name"),
+        (Key::Group, "two\nlines", "cannot be a group's name"),
         (Key::Firmware, "coreboot", "“firmware” takes uefi or bios, not “coreboot”"),
         (Key::Processors, "0", "a number from 1 to 64"),
         (Key::Processors, "65", "a number from 1 to 64"),
@@ -139,6 +141,7 @@ fn running_machines_follow_networks_only() {
     assert_eq!(change("os", "debian13"), Ok(vec![]));
     assert_eq!(change("autostart", "on"), Ok(vec![]));
     assert_eq!(change("notes", "password: none"), Ok(vec![]));
+    assert_eq!(change("group", "Ärger & Co"), Ok(vec![]));
     assert_eq!(change("net1.link", "off"), Ok(vec![Live::Link { card: 1, up: false }]));
     let one = Forward { protocol: Protocol::Tcp, host: 2222, guest: 22 };
     assert_eq!(

@@ -114,6 +114,9 @@ pub struct DriveSpec {
     pub kind: DriveSpecKind,
     /// The image, if any is in.
     pub image: Option<ImageSpec>,
+    /// Take it out at a reset that finds a system on one of the disks.
+    #[serde(default)]
+    pub installer: bool,
 }
 
 /// What a drive is.

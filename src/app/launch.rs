@@ -16,8 +16,17 @@ const MACHINE: &str = "machine";
 /// When a process that only hands over gets its last event.
 const LAST: Duration = Duration::from_millis(20);
 
-/// Adds the option. What comes back says whether this process was run with it, for its own first activation.
-pub(crate) fn listen(application: &adw::Application) -> Rc<Cell<bool>> {
+/// How this process was run.
+#[derive(Debug, Default)]
+pub(crate) struct Launch {
+    /// With a machine to show: its first activation is not for the list.
+    pub(crate) machine: Cell<bool>,
+    /// With what is none.
+    pub(crate) failed: Cell<bool>,
+}
+
+/// Adds the option. What comes back is filled when the application runs.
+pub(crate) fn listen(application: &adw::Application) -> Rc<Launch> {
     application.add_main_option(
         MACHINE,
         glib::Char::from(0),
@@ -26,12 +35,14 @@ pub(crate) fn listen(application: &adw::Application) -> Rc<Cell<bool>> {
         &gettext("Show this machine; start it if it is off"),
         Some("UUID"),
     );
-    let launched = Rc::new(Cell::new(false));
-    let here = launched.clone();
+    let launch = Rc::new(Launch::default());
+    let here = Rc::clone(&launch);
     application.connect_handle_local_options(move |application, options| {
         let uuid = options.lookup::<String>(MACHINE).ok().flatten();
         let fail = |why: &str| {
             eprintln!("dormer: {why}");
+            // relm4 keeps the application's own exit status to itself (0.11).
+            here.failed.set(true);
             end();
             ControlFlow::Break(glib::ExitCode::FAILURE)
         };
@@ -49,10 +60,10 @@ pub(crate) fn listen(application: &adw::Application) -> Rc<Cell<bool>> {
         if application.is_remote() {
             return ControlFlow::Break(glib::ExitCode::SUCCESS);
         }
-        here.set(true);
+        here.machine.set(true);
         ControlFlow::Continue(())
     });
-    launched
+    launch
 }
 
 /// This process has nothing to do but to end. relm4 waits for one more event when an application has run (0.11): without windows

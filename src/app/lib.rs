@@ -13,15 +13,19 @@ extern crate libadwaita as adw;
 mod actions;
 mod components;
 mod config;
+mod host_key;
 mod i18n;
 mod launch;
 mod machines;
-mod remembered;
+mod meter;
+mod preferences;
 mod sort_by;
 mod thumbnail;
+mod view_as;
 mod words;
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use gtk::prelude::*;
 use gtk::{gio, glib};
@@ -62,10 +66,11 @@ pub fn run() -> ExitCode {
             application.activate_action("open-file", Some(&path.to_variant()));
         }
     });
-    let launched = launch::listen(&application);
+    let launch = launch::listen(&application);
+    let launched = Rc::clone(&launch);
     application.connect_activate(move |application| {
         // A launcher shows its machine, and no list of others.
-        if !launched.take() {
+        if !launched.machine.take() {
             application.activate_action("show-window", None);
         }
     });
@@ -74,5 +79,5 @@ pub fn run() -> ExitCode {
         .visible_on_activate(false)
         .with_args(std::env::args().collect())
         .run::<Window>(());
-    ExitCode::SUCCESS
+    if launch.failed.get() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

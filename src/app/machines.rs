@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -14,10 +15,10 @@ use api::ui::MAX_SIDE;
 use console::Console;
 use gtk::{gdk, glib};
 use library::control::Client;
-use library::logs::{Log, Source};
+use library::logs::Source;
 use library::media::MediumKind;
 use library::media::osinfo::Database;
-use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Result, State};
+use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Progress, Result, Room, State};
 use uuid::Uuid;
 
 /// What a person asks of a machine.
@@ -41,6 +42,8 @@ pub(crate) enum Order {
     EjectCd,
     /// Give it this name.
     Rename(String),
+    /// Put it among those of this group; of none, where it is empty.
+    SetGroup(String),
     /// Put it among the desktop's apps.
     CreateLauncher,
 }
@@ -58,8 +61,13 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// What a machine does now. Asks its engine, if it has one.
-    pub(crate) fn of(entry: Entry) -> Self {
-        Self { state: entry.state(), last_start: entry.last_start(), entry: Box::new(entry) }
+    pub(crate) fn of(mut entry: Entry) -> Self {
+        let state = entry.state();
+        if let State::Live(..) = state {
+            // An engine that does not answer is shown as it is known.
+            let _ = library::engine::note_installer_out(&mut entry);
+        }
+        Self { state, last_start: entry.last_start(), entry: Box::new(entry) }
     }
 
     /// Its identity.
@@ -70,6 +78,11 @@ impl Summary {
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.entry.machine.name
+    }
+
+    /// Its group.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.entry.machine.group.as_deref()
     }
 
     /// Does an engine run it?
@@ -102,12 +115,19 @@ pub(crate) enum Happening {
         /// Did the guest want it?
         guest: bool,
     },
-    /// A disk failed, and why.
-    DiskFailed(String),
+    /// A disk failed.
+    DiskFailed {
+        /// This computer has no room for what the guest writes.
+        full: bool,
+        /// What happened, in the engine's words.
+        why: String,
+    },
     /// Its network helper is gone.
     NetworkDown,
     /// What goes through one of its network cards is captured no more, and why.
     CaptureFailed(String),
+    /// There is a system on its disk, and the installer's CD was taken out.
+    InstallerOut,
     /// Its engine is gone.
     Gone,
 }
@@ -157,6 +177,11 @@ pub(crate) fn find_file(file: &Path) -> Result<Uuid> {
 /// Is this a machine's file, by its name?
 pub(crate) fn is_machine_file(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "machine.toml")
+}
+
+/// What this computer has for machines.
+pub(crate) fn room() -> Result<Room> {
+    Ok(Library::open()?.room())
 }
 
 /// Makes a machine.
@@ -274,20 +299,23 @@ pub(crate) struct LogText {
 
 /// The ends of a machine's logs. What a running machine's serial port sent is one of them.
 pub(crate) fn logs(uuid: Uuid) -> Result<Vec<LogText>> {
-    let entry = find(uuid)?;
-    let text = |log: Log| LogText { text: log.tail().unwrap_or_else(|error| error.to_string()), source: log.source };
-    let mut logs: Vec<_> = entry.all_logs().into_iter().map(text).collect();
-    if !logs.iter().any(|log| log.source == Source::Serial)
-        && let Some(text) = entry.serial_tail()
-    {
-        logs.push(LogText { source: Source::Serial, text });
-    }
-    Ok(logs)
+    let texts = find(uuid)?.log_ends().into_iter();
+    Ok(texts.map(|(source, text)| LogText { source, text }).collect())
 }
 
 /// A report about a machine.
 pub(crate) fn report(uuid: Uuid) -> Result<String> {
     Ok(library::report(&find(uuid)?))
+}
+
+/// Moves a machine's folder into another, and says where it is then.
+pub(crate) fn move_to(
+    uuid: Uuid,
+    place: &Path,
+    report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<PathBuf> {
+    let moved = Library::open()?.move_to(&find(uuid)?, place, report)?;
+    Ok(moved.folder.canonicalize().unwrap_or(moved.folder))
 }
 
 /// Removes what crashes left behind.
@@ -304,6 +332,9 @@ pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
         Order::Start => return Ok(library::engine::start(&entry, &Default::default())?.notes),
         Order::CreateLauncher => drop(Library::open()?.create_launcher(&entry)?),
         Order::Rename(name) => drop(Library::open()?.rename(&entry, name)?),
+        Order::SetGroup(group) => {
+            drop(Library::open()?.change(&entry, |machine| machine.set(Key::Group, group))?);
+        }
         Order::Pause => command(Command::Stop {})?,
         Order::Resume => command(Command::Cont {})?,
         Order::Reset => command(Command::SystemReset {})?,
@@ -367,6 +398,13 @@ fn memory() -> rustix::io::Result<std::os::fd::OwnedFd> {
     rustix::fs::memfd_create("picture", rustix::fs::MemfdFlags::CLOEXEC)
 }
 
+/// Had this drive an installer's CD in it until now? (A person who takes it out has said so in the machine's file.)
+fn is_installers(uuid: Uuid, drive: &str) -> bool {
+    let Ok(Entry { machine, .. }) = find(uuid) else { return false };
+    let index = machine.drive_names().iter().position(|name| name == drive);
+    index.is_some_and(|index| machine.drives[index].installer)
+}
+
 /// Tells what happens to a running machine until its engine is gone or nobody listens (`tell` answers false).
 pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
     let client = find(uuid).and_then(|entry| entry.running()).and_then(|running| running.control());
@@ -379,9 +417,12 @@ pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
             Ok(None) => continue,
             Ok(Some(event)) => match event {
                 Event::Stop {} | Event::Resume {} | Event::Reset { .. } => Happening::Changed,
+                Event::DeviceTrayMoved { tray_open: true, id, .. } if is_installers(uuid, &id) => {
+                    Happening::InstallerOut
+                }
                 Event::DeviceTrayMoved { .. } | Event::Powerdown {} => continue,
                 Event::Shutdown { guest, .. } => Happening::ShutDown { guest },
-                Event::BlockIoError { reason, .. } => Happening::DiskFailed(reason),
+                Event::BlockIoError { reason, nospace, .. } => Happening::DiskFailed { full: nospace, why: reason },
                 Event::NetworkDown { .. } => Happening::NetworkDown,
                 Event::CaptureFailed { reason, .. } => Happening::CaptureFailed(reason),
             },

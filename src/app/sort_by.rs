@@ -1,6 +1,6 @@
 //! The order of machines in the list, which the app remembers.
 
-use crate::remembered::Remembered;
+use crate::preferences::{Preferences, SORT_BY};
 
 /// The order of machines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,9 +11,6 @@ pub(crate) enum SortBy {
     /// The one that started last comes first.
     LastUsed,
 }
-
-/// Under this name it is remembered.
-const KEY: &str = "sort";
 
 impl SortBy {
     /// Its word, for what is remembered and for actions.
@@ -31,12 +28,12 @@ impl SortBy {
 
     /// As the person chose it.
     pub(crate) fn remembered() -> Self {
-        Remembered::of_list().get(KEY).and_then(|word| Self::from_word(&word)).unwrap_or_default()
+        Preferences::of_app().word(SORT_BY).and_then(|word| Self::from_word(&word)).unwrap_or_default()
     }
 
     /// The person chose this one.
     pub(crate) fn remember(self) {
-        Remembered::of_list().set(KEY, Some(self.word()));
+        Preferences::of_app().set_word(SORT_BY, self.word());
     }
 }
 

@@ -3,9 +3,9 @@
 use gtk::prelude::*;
 use gtk::{gdk, glib};
 
-/// Most pixels of a side. A row shows fewer; dense screens show all.
-const WIDTH: usize = 128;
-const HEIGHT: usize = 96;
+/// Most pixels of a side. A row and a tile show fewer; dense screens show all of a tile's.
+const WIDTH: usize = 288;
+const HEIGHT: usize = 216;
 /// Bytes of a pixel.
 const PIXEL: usize = 4;
 
@@ -68,11 +68,11 @@ mod tests {
     fn pictures_shrink_in_proportion() {
         let picture = |width: usize, height: usize| vec![7; width * height * PIXEL];
         let size = |width, height| shrink(&picture(width, height), width * PIXEL, (width, height)).unwrap().1;
-        assert_eq!(size(1024, 768), (128, 96));
-        assert_eq!(size(1920, 1080), (128, 72));
-        assert_eq!(size(720, 1440), (48, 96));
+        assert_eq!(size(1024, 768), (288, 216));
+        assert_eq!(size(1920, 1080), (288, 162));
+        assert_eq!(size(720, 1440), (108, 216));
         assert_eq!(size(16, 9), (16, 9));
-        assert_eq!(size(4000, 1), (128, 1));
+        assert_eq!(size(4000, 1), (288, 1));
         assert_eq!(shrink(&[], 0, (0, 4)), None);
         assert_eq!(shrink(&picture(4, 4), 4, (4, 4)), None);
         assert_eq!(shrink(&picture(4, 3), 16, (4, 4)), None);
@@ -81,13 +81,13 @@ mod tests {
     #[test]
     fn pixels_that_fall_together_are_averaged() {
         // Black and white columns in turn, with room behind each row.
-        let (width, height, stride) = (256, 2, 256 * PIXEL + 12);
+        let (width, height, stride) = (576, 2, 576 * PIXEL + 12);
         let mut bytes = vec![99; stride * height];
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
             bytes[y * stride + x * PIXEL..][..PIXEL].fill(if x % 2 == 0 { 0 } else { 254 });
         }
         let (pixels, size) = shrink(&bytes, stride, (width, height)).unwrap();
-        assert_eq!(size, (128, 1));
+        assert_eq!(size, (288, 1));
         assert!(pixels.iter().all(|value| *value == 127), "{pixels:?}");
     }
 }

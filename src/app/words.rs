@@ -68,6 +68,7 @@ pub(crate) fn card(number: usize) -> String {
 pub(crate) fn medium(drive: &Drive) -> String {
     match drive.image.as_deref().and_then(|path| path.file_name()) {
         Some(name) => name.to_string_lossy().into_owned(),
+        None if drive.installer => gettext("Empty: the installer’s CD was taken out"),
         None => gettext("Empty"),
     }
 }
@@ -78,11 +79,12 @@ pub(crate) fn drives(machine: &Machine, kind: DriveKind) -> String {
     if names.is_empty() { gettext("None") } else { names.join(", ") }
 }
 
-/// The system in it: its name when osinfo knows it, else its id.
+/// The system in it: what its medium said, its name when osinfo knows it, else its id.
 pub(crate) fn system(machine: &Machine, names: &HashMap<String, String>) -> String {
-    match &machine.os {
-        Some(id) => names.get(id).unwrap_or(id).clone(),
-        None => gettext("Not known"),
+    match (&machine.system, &machine.os) {
+        (Some(words), _) => quote(words),
+        (None, Some(id)) => names.get(id).unwrap_or(id).clone(),
+        (None, None) => gettext("Not known"),
     }
 }
 

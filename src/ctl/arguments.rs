@@ -53,6 +53,12 @@ pub(crate) enum Verb {
     },
     /// Give a stopped machine another name
     Rename { name: String, new: String },
+    /// Move a stopped machine's folder to another place; the library finds it there
+    Move {
+        name: String,
+        /// The folder that its folder goes into: on this disk or on another
+        folder: PathBuf,
+    },
     /// Delete a stopped machine and its disks
     Delete {
         name: String,
@@ -105,6 +111,13 @@ pub(crate) enum Verb {
         /// End an engine that does not answer; what its guest has not written yet is lost
         #[arg(long)]
         kill: bool,
+    },
+    /// What a running machine uses and moves: processors, memory, drives, network
+    Stats {
+        name: String,
+        /// Seconds that are looked at
+        #[arg(long, default_value = "1", value_parser = seconds)]
+        time: Duration,
     },
     /// Take a picture of the screen
     Screenshot {
@@ -238,7 +251,7 @@ pub(crate) struct StartOptions {
     /// Stand still until it is resumed
     #[arg(long)]
     pub(crate) paused: bool,
-    /// Write the first serial port's and the firmware's output to the machine's logs folder
+    /// Write the firmware's output to the machine's logs folder
     #[arg(long)]
     pub(crate) debug_logs: bool,
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use api::machine::{DriveKind, Firmware, ImageFormat, Profile, Protocol, Wants};
-use library::media::{self, MediumKind, osinfo};
-use library::{Entry, Library, NewDisk, NewMachine, engine, firmware, host, kvm};
+use library::media::{self, Medium, MediumKind, osinfo};
+use library::{Entry, Library, Needs, NewDisk, NewMachine, Room, State, engine, firmware, host, kvm};
 use serde_json::{Value, json};
 
 use crate::arguments::{Choices, LauncherAction};
@@ -74,6 +74,7 @@ fn brief(entry: &Entry) -> Value {
         "name": machine.name,
         "uuid": machine.uuid,
         "state": entry.state().word(),
+        "group": machine.group,
         "os": machine.os,
         "disposable": entry.disposable,
         "last-start": entry.last_start().and_then(|time| jiff::Timestamp::try_from(time).ok()).map(|time| time.to_string()),
@@ -99,7 +100,7 @@ pub(crate) fn list(library: &Library, out: Output) -> Result<()> {
             for entry in &machines {
                 let machine = &entry.machine;
                 let what = format!("{}, {}", processors(machine.processors), mebibytes(machine.memory));
-                let os = machine.os.clone().unwrap_or_else(|| "-".into());
+                let os = machine.os.clone().or_else(|| machine.system.clone()).unwrap_or_else(|| "-".into());
                 rows.push(vec![machine.name.clone(), entry.state().word().to_owned(), os, what]);
             }
             for broken in broken {
@@ -116,8 +117,17 @@ pub(crate) fn list(library: &Library, out: Output) -> Result<()> {
 }
 
 /// `show`.
-pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
+pub(crate) fn show(entry: &mut Entry, out: Output) -> Result<()> {
+    if let State::Live(..) = entry.state() {
+        // An engine that does not answer is shown as it is known.
+        let _ = engine::note_installer_out(entry);
+    }
+    let entry = &*entry;
     let machine = &entry.machine;
+    let system = match (&machine.system, &machine.os) {
+        (Some(words), Some(id)) => Some(format!("{words} ({id})")),
+        (words, id) => words.clone().or_else(|| id.clone()),
+    };
     out.data(
         || {
             let mut value = brief(entry);
@@ -128,7 +138,8 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
             let mut rows = vec![
                 ("Name", machine.name.clone()),
                 ("State", entry.state().word().to_owned()),
-                ("System", machine.os.clone().unwrap_or_else(|| "unknown".into())),
+                ("System", system.clone().unwrap_or_else(|| "unknown".into())),
+                ("Group", machine.group.clone().unwrap_or_else(|| "none".into())),
                 ("Firmware", if machine.firmware == Firmware::Uefi { "UEFI" } else { "BIOS" }.to_owned()),
                 ("Processors", machine.processors.to_string()),
                 ("Memory", mebibytes(machine.memory)),
@@ -136,7 +147,8 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
             for drive in &machine.drives {
                 let kind = if drive.kind == DriveKind::Cd { "CD" } else { "Disk" };
                 let image = drive.image.as_ref().map(|path| entry.image(path).display().to_string());
-                rows.push((kind, image.unwrap_or_else(|| "empty".into())));
+                let empty = if drive.installer { "empty: the installer’s CD was taken out" } else { "empty" };
+                rows.push((kind, image.unwrap_or_else(|| empty.into())));
             }
             for network in &machine.networks {
                 let forward = |forward: &api::machine::Forward| {
@@ -147,14 +159,44 @@ pub(crate) fn show(entry: &Entry, out: Output) -> Result<()> {
                 rows.push(("Network", format!("{}, {}{forwards}", network.attachment, network.mac)));
             }
             rows.push(("Boot order", machine.boot_order().join(", ")));
-            rows.push(("Folder", entry.folder.display().to_string()));
+            // Where it is, if it was moved.
+            let folder = entry.folder.canonicalize().unwrap_or_else(|_| entry.folder.clone());
+            rows.push(("Folder", folder.display().to_string()));
             table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
         },
     )
 }
 
+/// A new machine, and what is in its CD drive.
+pub(crate) struct Plan {
+    pub(crate) new: NewMachine,
+    pub(crate) medium: Option<Medium>,
+}
+
+/// What was recognised, and why this machine suits it: what the person chose themselves needs no reason.
+fn chosen(new: &NewMachine, medium: &Medium) -> Vec<String> {
+    let mut lines = vec![format!("{}.", medium.system.description())];
+    if new.firmware == medium.firmware() {
+        lines.push(medium.why_firmware().to_owned());
+    }
+    if new.profile == medium.system.profile {
+        lines.push(medium.why_devices().to_owned());
+    }
+    lines
+}
+
+/// Says what may go wrong with a new machine; what refuses it was an error.
+fn warn(room: &Room, new: &NewMachine, medium: Option<&Medium>) {
+    let concerns = room.concerns(Needs::of(new)).into_iter().filter(|concern| !concern.refuses());
+    let concerns = concerns.map(|concern| concern.to_string());
+    let warning = medium.and_then(Medium::warning).map(ToOwned::to_owned);
+    for sentence in concerns.chain(warning) {
+        eprintln!("dormerctl: {sentence}");
+    }
+}
+
 /// A new machine from what was asked for and what the medium says. `bare`: without an empty disk nobody asked for.
-pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachine> {
+pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<Plan> {
     let host = host::resources();
     let medium = choices.iso.as_deref().map(media::inspect).transpose()?;
     let mut new = match &medium {
@@ -182,7 +224,8 @@ pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachi
         let wants = medium.as_ref().map_or(Wants::default(), |medium| medium.system.wants);
         let firmware = if profile == Profile::Legacy { Firmware::Bios } else { new.firmware };
         let fresh = NewMachine::new(name, profile, firmware, wants, host);
-        new = NewMachine { os: new.os, cd: new.cd, installer: new.installer, ..fresh };
+        let NewMachine { os, system, cd, installer, least_disk, .. } = new;
+        new = NewMachine { os, system, cd, installer, least_disk, ..fresh };
     }
     if let Some(firmware) = choices.firmware {
         new.firmware = firmware.into();
@@ -194,7 +237,7 @@ pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<NewMachi
         let asked = choices.disks.iter().filter(|disk| *disk != "none");
         new.disks = asked.map(|disk| parse_disk(disk)).collect::<Result<_>>()?;
     }
-    Ok(new)
+    Ok(Plan { new, medium })
 }
 
 /// A size, or an image that is there.
@@ -211,9 +254,17 @@ pub(crate) fn parse_disk(text: &str) -> Result<NewDisk> {
 
 /// `create`.
 pub(crate) fn create(library: &Library, name: &str, choices: &Choices, out: Output) -> Result<()> {
-    let new = plan(name, choices, false)?;
+    let Plan { new, medium } = plan(name, choices, false)?;
+    let room = library.room();
     let entry = library.create(&new)?;
-    out.data(|| brief(&entry), || format!("“{name}” is ready: “dormerctl start” starts it."))
+    warn(&room, &new, medium.as_ref());
+    out.data(
+        || brief(&entry),
+        || {
+            let chosen = medium.iter().flat_map(|medium| chosen(&new, medium)).map(|line| format!("{line}\n"));
+            format!("{}“{name}” is ready: “dormerctl start” starts it.", chosen.collect::<String>())
+        },
+    )
 }
 
 /// `launcher`.

@@ -8,12 +8,14 @@ mod devices;
 mod input;
 mod keyboard;
 mod machines;
+mod moving;
 mod output;
 mod power;
 mod qmp;
 mod screen;
 mod serial;
 mod settings;
+mod stats;
 mod view;
 mod wait;
 
@@ -53,12 +55,13 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.verb {
         Verb::Check => unreachable!("done above"),
         Verb::List => machines::list(&library, out),
-        Verb::Show { name } => machines::show(&find(&name)?, out),
+        Verb::Show { name } => machines::show(&mut find(&name)?, out),
         Verb::Create { name, choices } => machines::create(&library, &name, &choices, out),
         Verb::Set { name, settings } => settings::set(&library, &find(&name)?, &settings, out),
         Verb::Report { name } => machines::report(&find(&name)?, out),
         Verb::Launcher { name, action } => machines::launcher(&library, &find(&name)?, action, out),
         Verb::Rename { name, new } => machines::rename(&library, &name, &new),
+        Verb::Move { name, folder } => moving::move_to(&library, &find(&name)?, &folder, out),
         Verb::Delete { name, yes } => machines::delete(&library, &find(&name)?, yes),
         Verb::Run { file, choices, start } => power::run(&library, &file, choices, start, out),
         Verb::Start { name, disposable, start } => power::start(&library, &find(&name)?, disposable, start, out),
@@ -68,6 +71,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Reset { name } => power::reset(&find(&name)?),
         Verb::PowerButton { name } => power::button(&find(&name)?),
         Verb::PowerOff { name, kill } => power::off(&find(&name)?, kill),
+        Verb::Stats { name, time } => stats::stats(&find(&name)?, time, out),
         Verb::Screenshot { name, file } => screen::screenshot(&find(&name)?, &file),
         Verb::Text { name } => screen::text(&find(&name)?, out),
         Verb::Type { name, text, enter, delay } => input::type_text(&find(&name)?, &text, enter, delay),

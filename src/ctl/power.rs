@@ -75,10 +75,10 @@ pub(crate) fn run(
     let new = match medium.kind {
         MediumKind::Cd => {
             choices.iso = Some(medium.path.clone());
-            machines::plan(&name, &choices, true)?
+            machines::plan(&name, &choices, true)?.new
         }
         MediumKind::Disk => {
-            let mut new = machines::plan(&name, &choices, true)?;
+            let mut new = machines::plan(&name, &choices, true)?.new;
             if choices.firmware.is_none() {
                 new.firmware = medium.firmware();
             }
@@ -86,6 +86,8 @@ pub(crate) fn run(
             new
         }
     };
+    let warning = (medium.kind == MediumKind::Cd).then(|| medium.warning()).flatten();
+    warning.iter().for_each(|sentence| eprintln!("dormerctl: {sentence}"));
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("cannot listen for Ctrl-C")?;

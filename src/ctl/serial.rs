@@ -1,7 +1,7 @@
 //! The first serial port: print, send, converse.
 
 use std::io::{IsTerminal, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use api::control::Command;
@@ -15,6 +15,8 @@ use crate::output::Output;
 
 /// How often new output is asked for.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the engine waits for new output at a time.
+const WAIT: Duration = Duration::from_secs(5);
 /// Ctrl-] ends a conversation, as in telnet.
 const ESCAPE: u8 = 0x1d;
 
@@ -40,12 +42,14 @@ pub(crate) fn serial(entry: &Entry, write: Option<&str>, follow: bool, out: Outp
 /// Prints what comes until the machine is off.
 fn follow_from(control: &mut Client, mut next: u64) -> Result<()> {
     loop {
-        match control.serial(next) {
+        let asked = Instant::now();
+        match control.await_serial(next, WAIT) {
             Ok(serial) => {
                 next = serial.next;
                 print(&serial.text)?;
                 if serial.text.is_empty() {
-                    std::thread::sleep(LOOK);
+                    // For engines of before, which do not wait.
+                    std::thread::sleep(LOOK.saturating_sub(asked.elapsed()));
                 }
             }
             Err(library::control::Error::Closed) => return Ok(()),

@@ -1,7 +1,7 @@
 //! A disk's queue: the handle that devices hold, the threads behind it, and the way back.
 //!
 //! Locks: a thread reports to a device under that device's mutex and holds none of the queue's own then; a device submits
-//! under its own mutex. Nothing here waits for a thread except [`DiskQueue::drain`], [`DiskQueue::flush`] and
+//! under its own mutex. Nothing here waits for a thread except [`DiskQueue::drain`], [`DiskQueue::flush`], [`DiskQueue::read`] and
 //! [`DiskQueue::close`], which must not be called under a device's mutex.
 
 use std::collections::VecDeque;
@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use device::Ram;
 
-use crate::Op;
+use crate::counters::Tally;
 use crate::image::{Image, Limits, run};
+use crate::{Buffer, Counters, Op};
 
 #[path = "bench.rs"]
 mod bench;
@@ -74,6 +75,7 @@ struct Shared {
     idle: Condvar,
     device: Mutex<Weak<Mutex<dyn Completions>>>,
     alarm: OnceLock<Box<dyn Alarm>>,
+    tally: Tally,
     bench: Option<bench::Bench>,
 }
 
@@ -143,6 +145,7 @@ impl DiskQueue {
             idle: Condvar::new(),
             device: Mutex::new(Weak::<Mutex<Nobody>>::new()),
             alarm: OnceLock::new(),
+            tally: Tally::default(),
             bench,
         });
         Self { _handle: Arc::new(Handle(Arc::clone(&shared))), shared }
@@ -195,6 +198,11 @@ impl DiskQueue {
         self.shared.limits.read_only
     }
 
+    /// What devices asked for and was done, so far.
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.read()
+    }
+
     /// Queues a request; the device is told by [`Completions::completed`] with `tag`, never from within this call. How many
     /// are in flight is bounded by the device. Requests may overtake each other. After [`Self::close`] nothing is answered.
     pub fn submit(&self, op: Op, tag: u64) {
@@ -209,8 +217,19 @@ impl DiskQueue {
 
     /// Brings everything that has completed to stable storage and waits for it: before a saved state or a snapshot.
     pub fn flush(&self, timeout: Duration) -> io::Result<()> {
+        self.wait_for(Op::Flush, timeout)
+    }
+
+    /// Reads what the guest sees on the disk and waits for it: for those who want to know what a guest has written.
+    pub fn read(&self, at: u64, len: usize, timeout: Duration) -> io::Result<Vec<u8>> {
+        let buffer = Buffer::new(vec![0; len]);
+        self.wait_for(Op::ReadBuffer { at, to: buffer.clone() }, timeout)?;
+        Ok(buffer.with(|bytes| bytes.to_vec()))
+    }
+
+    fn wait_for(&self, op: Op, timeout: Duration) -> io::Result<()> {
         let (reply, answer) = sync_channel(1);
-        self.shared.push(Job { op: Op::Flush, reply: Reply::Waiter(reply) });
+        self.shared.push(Job { op, reply: Reply::Waiter(reply) });
         while self.step() {}
         answer.recv_timeout(timeout).unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, Timeout)))
     }
@@ -267,7 +286,12 @@ impl Shared {
                 self.state().held.push(Job { op, reply });
                 alarm.storage_full();
             }
-            (reply, _) => self.answer(reply, result),
+            (reply, _) => {
+                if let (Reply::Device(_), Ok(())) = (&reply, &result) {
+                    self.tally.count(&op);
+                }
+                self.answer(reply, result);
+            }
         }
         let mut state = self.state();
         state.in_flight -= 1;

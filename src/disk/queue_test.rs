@@ -53,8 +53,14 @@ fn raw_reads_and_writes_guest_ram() {
     queue.submit(Op::ReadBuffer { at: 0, to: buffer.clone() }, 3);
     assert!(matches!(done.recv_timeout(LONG), Ok((3, Ok(())))));
     buffer.with(|bytes| assert!(bytes[..512] == [9; 512] && bytes[512..] == [7; 512]));
+    assert_eq!(queue.read(511, 2, LONG).unwrap(), [9, 7]);
+    assert_eq!(queue.read(1024, 1, LONG).unwrap_err().kind(), ErrorKind::InvalidInput);
+    // What no device asked for is not counted.
     queue.flush(LONG).unwrap();
+    let counted = Counters { reads: 2, read_bytes: 512 + 1024, writes: 1, written_bytes: 512, ..Counters::default() };
+    assert_eq!(queue.counters(), counted);
     queue.close(LONG).unwrap();
+    assert!(queue.read(0, 1, LONG).is_err());
 }
 
 #[test]
@@ -90,8 +96,10 @@ fn bad_requests_fail_whole() {
         queue.submit(op, 0);
         assert_eq!(done.recv_timeout(LONG).unwrap().1.unwrap_err().kind(), kind);
     }
+    assert_eq!(queue.counters(), Counters::default(), "only what was done counts");
     queue.submit(Op::Flush, 0);
     done.recv_timeout(LONG).unwrap().1.unwrap();
+    assert_eq!(queue.counters(), Counters { flushes: 1, ..Counters::default() });
     let mut bytes = [9; 16];
     ram.read_slice(&mut bytes, GuestAddress(0xf00)).unwrap();
     assert_eq!(bytes, [0; 16]);

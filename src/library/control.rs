@@ -128,7 +128,13 @@ impl Client {
 
     /// What the first serial port sent since `from`.
     pub fn serial(&mut self, from: u64) -> Result<Serial, Error> {
-        self.ask(&Command::SerialRead { from })
+        self.ask(&Command::SerialRead { from, wait: None })
+    }
+
+    /// [`Client::serial`], as soon as there is something, for `wait` at most: less than an answer may take.
+    pub fn await_serial(&mut self, from: u64, wait: Duration) -> Result<Serial, Error> {
+        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.ask(&Command::SerialRead { from, wait: Some(wait) })
     }
 
     /// The next event, or `None` after `limit`. [`Error::Closed`] when the engine has ended.

@@ -15,7 +15,8 @@ use crate::entry::{Entry, FILE};
 use crate::error::{Error, Result, Trying};
 use crate::home::{Library, UNFINISHED};
 use crate::lock::Lock;
-use crate::media::{Medium, MediumKind};
+use crate::media::{Medium, MediumKind, Windows};
+use crate::room::{Needs, Room};
 use crate::{atomic, firmware, image, qcow2};
 
 /// What a person chose for a new machine.
@@ -25,6 +26,8 @@ pub struct NewMachine {
     pub name: String,
     /// The guest's id in osinfo-db.
     pub os: Option<String>,
+    /// The guest in words, when they say more than its id.
+    pub system: Option<String>,
     /// Which devices it gets.
     pub profile: Profile,
     /// How it starts.
@@ -37,6 +40,8 @@ pub struct NewMachine {
     pub cd: Option<PathBuf>,
     /// Eject that image when the installation has ended.
     pub installer: bool,
+    /// MiB of disk that its system cannot do without; 0 when nobody knows.
+    pub least_disk: u64,
     /// Its disks.
     pub disks: Vec<NewDisk>,
     /// Host ports that lead into it.
@@ -69,12 +74,14 @@ impl NewMachine {
         Self {
             name: name.into(),
             os: None,
+            system: None,
             profile,
             firmware,
             processors: sizes.processors,
             memory: sizes.memory,
             cd: None,
             installer: false,
+            least_disk: wants.least_disk.map_or(0, |gib| gib.saturating_mul(1024)),
             disks: vec![NewDisk::Create { size: sizes.disk << 30, format: ImageFormat::Qcow2 }],
             forwards: Vec::new(),
         }
@@ -85,10 +92,15 @@ impl NewMachine {
         let system = &medium.system;
         let mut new = Self::new(name, system.profile, medium.firmware(), system.wants, host);
         new.os = system.id.clone();
+        if system.windows.as_ref().is_some_and(Windows::is_32_bit) {
+            new.memory = new.memory.min(limits::MEMORY_BELOW_4_GIB);
+        }
         match medium.kind {
             MediumKind::Cd => {
                 new.cd = Some(medium.path.clone());
                 new.installer = !system.live;
+                let says_more = system.recognised && (system.id.is_none() || system.windows.is_some());
+                new.system = says_more.then(|| system.description());
             }
             MediumKind::Disk => {
                 new.disks = vec![NewDisk::Use { path: medium.path.clone(), format: medium.format }];
@@ -123,7 +135,8 @@ impl NewMachine {
             format: ImageFormat::Raw,
             cache: DiskCache::default(),
             read_only: true,
-            installer: self.installer && self.cd.is_some(),
+            // What is on a disk already was not installed from it.
+            installer: self.installer && self.cd.is_some() && !used,
         };
         // An empty disk does not start, so its CD is next; once something is installed, the disk comes first as it should. From a
         // disk that is full already nobody would get to the CD that they put in.
@@ -139,7 +152,9 @@ impl NewMachine {
             format: Machine::FORMAT,
             uuid: Uuid::new_v4(),
             name: self.name.clone(),
+            group: None,
             os: self.os.clone(),
+            system: self.system.clone(),
             board: Board::default(),
             firmware: self.firmware,
             processors: self.processors,
@@ -206,6 +221,7 @@ impl Library {
     pub fn create(&self, new: &NewMachine) -> Result<Entry> {
         check_name(&new.name)?;
         self.name_is_free(&new.name)?;
+        self.room().check(Needs::of(new))?;
         let (entry, _lock) =
             place(&self.machines(), false, |folder| new.fill(folder, false), |_| self.free_folder(&new.name))?;
         Ok(entry)
@@ -217,6 +233,7 @@ impl Library {
         check_name(&new.name)?;
         self.sweep();
         let home = self.disposables();
+        Room::now(&home).check(Needs::of(new))?;
         place(&home, true, |folder| new.fill(folder, true), |machine| home.join(machine.uuid.to_string()))
     }
 

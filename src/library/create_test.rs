@@ -14,6 +14,7 @@ fn system(profile: Profile, firmware: Firmware) -> System {
         wants: Wants::default(),
         live: false,
         foreign: None,
+        windows: None,
     }
 }
 
@@ -67,6 +68,19 @@ fn profiles_choose_devices() {
 }
 
 #[test]
+fn a_32_bit_windows_gets_no_memory_that_it_does_not_see() {
+    let host = Host { processors: 8, memory: 65536 };
+    let mut medium = medium(Path::new("/x.iso"), MediumKind::Cd, Profile::Windows);
+    medium.system.id = None;
+    assert_eq!(NewMachine::for_medium("x", &medium, host).system.as_deref(), Some("Some System"));
+    let mut memory = |processor| {
+        medium.system.windows = Some(Windows { processor, ..Windows::default() });
+        NewMachine::for_medium("x", &medium, host).memory
+    };
+    assert_eq!((memory(0), memory(9)), (2816, 8192));
+}
+
+#[test]
 fn disks_that_are_full_already() {
     let mut new = NewMachine::for_medium("x", &medium(Path::new("/x.img"), MediumKind::Disk, Profile::Linux), HOST);
     let disk = || vec![(PathBuf::from("/x.img"), ImageFormat::Raw)];
@@ -76,6 +90,8 @@ fn disks_that_are_full_already() {
     assert_eq!(new.configuration(disk()).drives[0].bus, DriveBus::Ahci, "nobody knows its drivers");
     new.cd = Some("/y.iso".into());
     assert_eq!(new.configuration(disk()).drives[0].kind, DriveKind::Cd, "a CD put in beside a full disk comes first");
+    new.installer = true;
+    assert!(!new.configuration(disk()).drives[0].installer, "and stays, though there is a system");
 }
 
 #[test]
@@ -86,6 +102,9 @@ fn failures_leave_nothing() {
     new.processors = 0;
     assert!(matches!(library.create(&new), Err(Error::Problem(_))));
     new.processors = 1;
+    new.memory = api::machine::limits::MEMORY_MAX;
+    assert!(matches!(library.create(&new), Err(Error::Memory { .. })));
+    new.memory = 64;
     new.disks = vec![NewDisk::Create { size: u64::MAX, format: ImageFormat::Qcow2 }];
     assert!(matches!(library.create(&new), Err(Error::Size(_))));
     assert_eq!(std::fs::read_dir(library.machines()).unwrap().count(), 0);

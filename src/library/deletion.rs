@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::entry::Entry;
 use crate::error::{Error, Result, Trying};
-use crate::home::Library;
+use crate::home::{self, Library};
 use crate::lock::Lock;
 use crate::{atomic, engine};
 
@@ -101,7 +101,7 @@ impl Discarded {
     pub fn finish(self) -> Result<()> {
         engine::forget(self.entry.machine.uuid);
         self.library.leave_desktop(self.entry.machine.uuid)?;
-        std::fs::remove_dir_all(&self.hidden).at("delete", &self.hidden)
+        home::remove_tree(&self.hidden)
     }
 }
 

@@ -58,6 +58,21 @@ pub enum Error {
     /// A folder that is not in the library.
     #[error("{0} is not in the library, so it stays")]
     Outside(PathBuf),
+    /// A place for a machine that is no folder.
+    #[error("{0} is not a folder")]
+    NotAFolder(PathBuf),
+    /// A place for a machine that is in its own folder.
+    #[error("{0} is in the machine's own folder: choose another place")]
+    IntoItself(PathBuf),
+    /// Something that no machine has.
+    #[error("{0} cannot be copied, so the machine stays where it is")]
+    NotMovable(PathBuf),
+    /// A copy that reads other than it was written.
+    #[error("{0} is not what was written to it, so the machine stays where it is: is that disk in order?")]
+    BadCopy(PathBuf),
+    /// Somebody changed their mind.
+    #[error("stopped: the machine stays where it is")]
+    Cancelled,
     /// No such drive.
     #[error("“{machine}” has no drive “{drive}”")]
     NoDrive {

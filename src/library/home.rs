@@ -1,8 +1,8 @@
 //! The library: folders of machines under one home.
 //!
-//! `$DORMER_HOME`, else `$XDG_DATA_HOME/dormer`, else `~/.local/share/dormer`. In it `machines/`, a folder for each machine, and
-//! `disposable/`, the throw-away machines that run just now (on disk and not in the runtime folder: their disks may be large, and
-//! that one is memory). Any number of processes work in it at once.
+//! `$DORMER_HOME`, else `$XDG_DATA_HOME/dormer`, else `~/.local/share/dormer`. In it `machines/`, a folder for each machine, or a
+//! link to one that was moved elsewhere, and `disposable/`, the throw-away machines that run just now (on disk and not in the runtime
+//! folder: their disks may be large, and that one is memory). Any number of processes work in it at once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -176,6 +176,7 @@ impl Library {
                 tracing::warn!("what nobody needs any more stays: {error}");
             }
         }
+        self.sweep_moved();
         engine::sweep();
     }
 
@@ -188,16 +189,17 @@ impl Library {
 
     /// A folder's path for a machine of this name, unused now.
     pub(crate) fn free_folder(&self, name: &str) -> PathBuf {
-        let base = folder_name(name);
-        let numbered = (2..).map(|number| format!("{base} {number}"));
-        let mut names = std::iter::once(base.clone()).chain(numbered).map(|name| self.machines().join(name));
-        names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| self.machines().join(base))
+        free_folder_in(&self.machines(), name)
     }
 
-    /// Refuses machines that stand elsewhere.
+    /// Refuses machines that stand elsewhere. Of one that was moved, a link stands here.
     pub(crate) fn inside(&self, entry: &Entry) -> Result<()> {
         let home = if entry.disposable { self.disposables() } else { self.machines() };
-        let plain = entry.folder.symlink_metadata().is_ok_and(|data| data.is_dir());
+        let plain = entry.folder.symlink_metadata().is_ok_and(|data| {
+            let leads_to_it =
+                || Entry::load(&entry.folder, false).is_ok_and(|it| it.machine.uuid == entry.machine.uuid);
+            data.is_dir() || (data.is_symlink() && leads_to_it())
+        });
         match entry.folder.parent() == Some(home.as_path()) && entry.folder.file_name().is_some() && plain {
             true => Ok(()),
             false => Err(Error::Outside(entry.folder.clone())),
@@ -206,12 +208,20 @@ impl Library {
 }
 
 /// Does nobody hold its lock? A folder that is being made or removed has none for a moment.
-fn is_abandoned(folder: &Path) -> bool {
+pub(crate) fn is_abandoned(folder: &Path) -> bool {
     if folder.join(lock::NAME).exists() {
         return matches!(Lock::take(folder), Ok(Some(_)));
     }
     let changed = folder.metadata().and_then(|data| data.modified());
     changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG))
+}
+
+/// A folder's path in `place` for a machine of this name, unused now.
+pub(crate) fn free_folder_in(place: &Path, name: &str) -> PathBuf {
+    let base = folder_name(name);
+    let numbered = (2..).map(|number| format!("{base} {number}"));
+    let mut names = std::iter::once(base.clone()).chain(numbered).map(|name| place.join(name));
+    names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| place.join(base))
 }
 
 /// A machine's name as a folder's: characters that other systems' file systems refuse are replaced, and it stays short enough.
@@ -233,7 +243,17 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
     let hidden = parent.join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()));
     std::fs::rename(folder, &hidden).at("delete", folder)?;
     atomic::sync_folder(parent)?;
-    std::fs::remove_dir_all(&hidden).at("delete", &hidden)
+    remove_tree(&hidden)
+}
+
+/// Removes a machine's folder with everything in it; of one that was moved, its link too.
+pub(crate) fn remove_tree(folder: &Path) -> Result<()> {
+    if !folder.symlink_metadata().is_ok_and(|data| data.is_symlink()) {
+        return std::fs::remove_dir_all(folder).at("delete", folder);
+    }
+    let real = folder.canonicalize().at("find", folder)?;
+    std::fs::remove_dir_all(&real).at("delete", &real)?;
+    std::fs::remove_file(folder).at("delete", folder)
 }
 
 fn scan(folder: &Path, disposable: bool) -> Result<Listing> {
@@ -246,7 +266,14 @@ fn scan(folder: &Path, disposable: bool) -> Result<Listing> {
     for child in folders {
         let path = child.at("read", folder)?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if hidden || !path.is_dir() {
+        if hidden {
+            continue;
+        }
+        if !path.is_dir() {
+            if let Ok(place) = std::fs::read_link(&path) {
+                let why = format!("its folder is {}, which is not there: is that disk plugged in?", place.display());
+                listing.broken.push(Broken { folder: path, why });
+            }
             continue;
         }
         match Entry::load(&path, disposable) {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use api::machine::ImageFormat;
@@ -63,6 +63,14 @@ pub(crate) fn grow(file: &File, path: &Path, size: u64, format: ImageFormat) -> 
     }
 }
 
+/// Reads what a guest sees of an image, within one of its sectors; `None` where it does not read.
+pub(crate) fn read_at(file: &File, format: ImageFormat, at: u64, bytes: &mut [u8]) -> Option<()> {
+    match format {
+        ImageFormat::Raw => FileExt::read_exact_at(file, bytes, at).ok(),
+        ImageFormat::Qcow2 => qcow2::read_at(file, at, bytes),
+    }
+}
+
 /// Bytes that a guest sees of an image.
 pub(crate) fn guest_size(file: &File, format: ImageFormat) -> io::Result<u64> {
     match format {
@@ -113,7 +121,7 @@ fn copy_data(source: &File, mut target: &File, length: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{FileExt, MetadataExt};
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn copies_keep_holes() {

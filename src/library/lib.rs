@@ -5,10 +5,12 @@
 //!
 //! - [`Library`] and [`Entry`]: the machines' folders; [`NewMachine`] describes one to create;
 //! - [`media`]: what is in an image that a person picked, and which system that is;
+//! - [`Room`]: is there enough on this computer for a machine;
 //! - [`firmware`]: SeaBIOS and OVMF as the distribution ships them;
 //! - [`kvm`]: can this computer run machines, and if not, why;
 //! - [`engine`]: starts `dormer-vm`; [`engine::Running`] finds and ends engines that run;
-//! - [`control`]: a QMP client.
+//! - [`control`]: a QMP client;
+//! - [`usage`]: what a running machine takes of this computer.
 
 pub mod control;
 pub mod engine;
@@ -16,6 +18,7 @@ pub mod firmware;
 pub mod host;
 pub mod kvm;
 pub mod media;
+pub mod usage;
 
 mod atomic;
 mod change;
@@ -32,8 +35,11 @@ mod last_start;
 mod launcher;
 mod lock;
 pub mod logs;
+mod moving;
 mod qcow2;
 mod report;
+mod room;
+mod tree;
 
 pub use create::{NewDisk, NewMachine};
 pub use deletion::{Discarded, Loss};
@@ -41,4 +47,6 @@ pub use entry::{Broken, Entry, State};
 pub use error::{Error, Result};
 pub use home::{Library, Listing};
 pub use lock::{Holder, Lock};
+pub use moving::Progress;
 pub use report::report;
+pub use room::{Concern, Needs, Room};

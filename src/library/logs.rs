@@ -12,6 +12,8 @@ use crate::error::{Result, Trying};
 
 /// Most bytes of a log that are read: its last.
 pub const TAIL: u64 = 64 << 10;
+/// Most pieces of what an engine keeps that are read.
+const PIECES: usize = 32;
 /// Most logs that are shown.
 const LOGS: usize = 16;
 
@@ -50,15 +52,42 @@ impl Entry {
             .into_iter()
             .map(|(source, name)| log(source, name))
             .chain(cards)
-            .filter(|log| log.path.is_file())
+            // A log without a word is none.
+            .filter(|log| log.path.metadata().is_ok_and(|data| data.is_file() && data.len() > 0))
             .take(LOGS)
             .collect()
     }
 
+    /// The ends of all logs, or why one cannot be read. A running machine's serial port is among them, whether its engine has a log to
+    /// write to or not.
+    pub fn log_ends(&self) -> Vec<(Source, String)> {
+        // Asking the engine also brings its log up to date.
+        let serial = self.serial_tail().filter(|text| !text.is_empty());
+        let end = |log: Log| {
+            let text = log.tail().unwrap_or_else(|error| error.to_string());
+            (log.source, text)
+        };
+        let mut ends: Vec<_> = self.all_logs().into_iter().map(end).collect();
+        if let Some(text) = serial
+            && !ends.iter().any(|(source, _)| *source == Source::Serial)
+        {
+            ends.push((Source::Serial, text));
+        }
+        ends
+    }
+
     /// What the first serial port of a machine that runs sent lately; the engine keeps some of it.
-    pub fn serial_tail(&self) -> Option<String> {
+    fn serial_tail(&self) -> Option<String> {
         let mut control = self.running().ok()?.control_within(crate::entry::ASK).ok()?;
-        let text = control.serial(0).ok()?.text;
+        let (mut text, mut from) = (String::new(), 0);
+        for _ in 0..PIECES {
+            let serial = control.serial(from).ok()?;
+            if serial.text.is_empty() {
+                break;
+            }
+            from = serial.next;
+            text.push_str(&serial.text);
+        }
         let mut start = text.len().saturating_sub(TAIL as usize);
         while !text.is_char_boundary(start) {
             start += 1;

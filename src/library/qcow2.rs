@@ -59,6 +59,42 @@ pub(crate) fn size(file: &File) -> io::Result<u64> {
     Ok(u64::from_be_bytes(bytes))
 }
 
+/// Reads within one cluster of an image that stands alone; `None` where it does not read, or is compressed.
+pub(crate) fn read_at(file: &File, at: u64, bytes: &mut [u8]) -> Option<()> {
+    /// The offset in L1 and L2 entries; an L2 entry's flags.
+    const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+    const COMPRESSED: u64 = 1 << 62;
+    const ZEROES: u64 = 1;
+    /// Incompatible features that change nothing here: it was not closed properly.
+    const DIRTY: u64 = 1;
+    let mut header = [0; HEADER];
+    file.read_exact_at(&mut header, 0).ok()?;
+    let u32_at = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let u64_at = |at: usize| u64::from(u32_at(at)) << 32 | u64::from(u32_at(at + 4));
+    let (bits, l1_entries, l1_table) = (u32_at(20), u64::from(u32_at(36)), u64_at(40));
+    let sound = header.starts_with(b"QFI\xfb") && (9..=21).contains(&bits) && u64_at(8) == 0 && u32_at(32) == 0;
+    if !sound || (u32_at(4) >= 3 && u64_at(72) & !DIRTY != 0) {
+        return None;
+    }
+    let entry = |table: u64, number: u64| {
+        let mut entry = [0; 8];
+        file.read_exact_at(&mut entry, table.checked_add(number * 8)?).ok()?;
+        Some(u64::from_be_bytes(entry))
+    };
+    let cluster = at >> bits;
+    let (l1, l2) = (cluster >> (bits - 3), cluster & ((1 << (bits - 3)) - 1));
+    let table = if l1 < l1_entries { entry(l1_table, l1)? & OFFSET } else { return None };
+    let data = if table == 0 { 0 } else { entry(table, l2)? };
+    if data & COMPRESSED != 0 {
+        return None;
+    }
+    if data & OFFSET == 0 || data & ZEROES != 0 {
+        bytes.fill(0);
+        return Some(());
+    }
+    file.read_exact_at(bytes, (data & OFFSET).checked_add(at & ((1 << bits) - 1))?).ok()
+}
+
 /// Bytes of the header as far as [`grow`] reads it: up to and with the incompatible features.
 const HEADER: usize = 80;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use api::machine::Machine;
 
 use crate::entry::Entry;
-use crate::logs::{Log, Source};
+use crate::logs::Source;
 use crate::{host, kvm};
 
 /// Most lines of each log.
@@ -41,24 +41,20 @@ fn whole(entry: &Entry, kvm: &str) -> String {
     let machine = Machine { notes: String::new(), ..entry.machine.clone() };
     let configuration = toml::to_string(&machine).unwrap_or_else(|error| error.to_string());
     let _ = write!(text, "\n--- machine.toml ---\n{configuration}");
-    for log in entry.all_logs() {
-        section(&mut text, &log);
-    }
-    if let Some(serial) = entry.serial_tail().filter(|serial| !serial.is_empty()) {
-        let _ = write!(text, "\n--- serial port ---\n{}", last_lines(&serial));
+    for (source, end) in entry.log_ends() {
+        section(&mut text, &source, &end);
     }
     text
 }
 
-fn section(text: &mut String, log: &Log) {
-    let name = match &log.source {
+fn section(text: &mut String, source: &Source, end: &str) {
+    let name = match source {
         Source::Engine => "engine.log".to_owned(),
         Source::Serial => "serial.log".to_owned(),
         Source::Firmware => "firmware.log".to_owned(),
         Source::Network(card) => format!("{card}.log"),
     };
-    let words = log.tail().map_or_else(|error| format!("{error}\n"), |tail| last_lines(&tail));
-    let _ = write!(text, "\n--- {name} ---\n{words}");
+    let _ = write!(text, "\n--- {name} ---\n{}", last_lines(end));
 }
 
 /// The last lines, none of them without end.

@@ -19,6 +19,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::*;
 use crate::assembly::Parts;
 use crate::doorbells::BellThread;
+use crate::drives::Drives;
 use crate::memory;
 use crate::setup::{Drive, Firmware, Image, Network, Setup};
 use crate::wishes::Wishes;
@@ -309,7 +310,7 @@ fn disk(bytes: usize) -> File {
 
 fn drive(id: &str, kind: DriveSpecKind, read_only: bool) -> Drive {
     let image = Image { file: disk(1 << 20), format: ImageFormat::Raw, read_only };
-    Drive { id: id.into(), kind, image: Some(image) }
+    Drive { id: id.into(), kind, image: Some(image), installer: false }
 }
 
 impl Machine {
@@ -558,4 +559,30 @@ fn nobody_stops_anybody() {
         machine.reset();
         machine.go_on();
     }
+}
+
+/// What went through a drive and a card is told, whatever medium is in.
+#[test]
+fn counters_outlive_media() {
+    let mut machine = Machine::new(false, 1);
+    let before = machine.parts.drives.stats();
+    assert_eq!(before.iter().map(|drive| drive.device.as_str()).collect::<Vec<_>>(), ["disk", "cd", "fast", "fixed"]);
+    let read = |drives: &Drives| {
+        let queue = drives.queue("cd").expect("a medium");
+        let buffer = disk::Buffer::new(vec![0; 2048]);
+        queue.submit(disk::Op::ReadBuffer { at: 0, to: buffer }, u64::MAX);
+        drives.drain().expect("disks answer");
+    };
+    let cd = |drives: &Drives| drives.stats()[1].stats;
+    read(&machine.parts.drives);
+    assert_eq!(cd(&machine.parts.drives).rd_bytes, before[1].stats.rd_bytes + 2048);
+    let image = Image { file: disk(1 << 20), format: ImageFormat::Raw, read_only: true };
+    machine.parts.drives.change("cd", Some(image)).unwrap();
+    read(&machine.parts.drives);
+    machine.parts.drives.change("cd", None).unwrap();
+    let after = cd(&machine.parts.drives);
+    assert_eq!(after.rd_bytes, before[1].stats.rd_bytes + 4096);
+    assert_eq!(after.rd_operations, before[1].stats.rd_operations + 2);
+    let [card] = machine.parts.networks.status().try_into().unwrap();
+    assert_eq!((card.device.as_str(), card.sent_bytes, card.received_bytes), ("net", 0, 0));
 }

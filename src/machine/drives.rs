@@ -2,14 +2,16 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use api::bootable;
 use api::control::{DriveStatus, IoStatus};
 use api::machine::ImageFormat;
 use api::spec::DriveSpecKind;
+use api::stats::{BlockStats, DriveStats};
 use device::Ram;
 use device::pci::{Devfn, PciFunction};
-use disk::{Access, Alarm, Completions, Disk, DiskQueue, Format, OpenError, Timeout};
+use disk::{Access, Alarm, Completions, Counters, Disk, DiskQueue, Format, OpenError, Timeout};
 use storage::ahci::MediumError;
 use storage::{Ahci, Drive as AtaDrive};
 use virtio::blk::Blk;
@@ -21,6 +23,9 @@ use crate::{BuildError, News};
 
 /// How long the host's storage may take to finish what is queued.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a look at what is on the disks may take.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// First slot of virtio-blk functions.
 const VIRTIO_SLOT: u8 = 0x10;
@@ -67,6 +72,10 @@ struct Attached {
     id: String,
     place: Place,
     queue: Option<DiskQueue>,
+    /// What went through the queues of media that were in it before.
+    past: Counters,
+    /// What is in it is an installer's CD.
+    installer: bool,
 }
 
 /// All drives of a machine.
@@ -104,7 +113,7 @@ impl Board {
         let mut all = Drives { ahci: ahci.clone(), ram: self.ram.clone(), list: Vec::new() };
         let mut boot = Vec::new();
         let (mut port, mut slot) = (0, VIRTIO_SLOT);
-        for Drive { id, kind, image } in drives {
+        for Drive { id, kind, image, installer } in drives {
             let queue = match image.map(|image| open(image, &self.ram)).transpose() {
                 Ok(queue) => queue,
                 Err(error) => return Err(BuildError::Drive { id, source: error }),
@@ -141,7 +150,7 @@ impl Board {
                 }
                 (_, None) => return Err(BuildError::EmptyDisk(id)),
             };
-            all.list.push(Attached { id, place, queue });
+            all.list.push(Attached { id, place, queue, past: Counters::default(), installer });
         }
         lock(&ahci).core_mut().connect_intx(Self::inta(&chips.lpc, 0x1f));
         self.plug(Devfn::new(0x1f, 2), ahci);
@@ -152,6 +161,19 @@ impl Board {
 impl Attached {
     fn is_full(&self) -> bool {
         self.queue.as_ref().is_some_and(DiskQueue::is_full)
+    }
+
+    fn stats(&self) -> BlockStats {
+        let now = self.past + self.queue.as_ref().map(DiskQueue::counters).unwrap_or_default();
+        BlockStats {
+            rd_bytes: now.read_bytes,
+            wr_bytes: now.written_bytes,
+            unmap_bytes: now.discarded_bytes,
+            rd_operations: now.reads,
+            wr_operations: now.writes,
+            flush_operations: now.flushes,
+            unmap_operations: now.discards,
+        }
     }
 }
 
@@ -166,14 +188,33 @@ impl Drives {
             connect(queue, &self.ahci);
         }
         let old = lock(&self.ahci).insert_medium(port, queue.clone(), true)?;
-        drive.queue = queue;
+        let before = std::mem::replace(&mut drive.queue, queue);
+        drive.installer = false;
         // Not before its last read has reached the guest is it out of the drive, and its file free for others.
         if let Some(old) = old
             && let Err(error) = old.close(PATIENCE)
         {
             tracing::warn!("{id}: the old medium: {error}");
         }
+        drive.past = drive.past + before.map(|queue| queue.counters()).unwrap_or_default();
         Ok(())
+    }
+
+    /// The drives with installers' CDs, if there is a system on one of the disks now.
+    pub(crate) fn done_installers(&self) -> Vec<String> {
+        let installers = self.list.iter().filter(|drive| drive.installer && drive.queue.is_some());
+        let ids: Vec<_> = installers.map(|drive| drive.id.clone()).collect();
+        let disks = self.list.iter().filter(|drive| !matches!(drive.place, Place::AhciCd(_)));
+        let end = Instant::now() + GLANCE;
+        let is_installed = |queue: &DiskQueue| {
+            bootable::is_installed(|sector| {
+                let left = end.checked_duration_since(Instant::now())?;
+                let at = sector.checked_mul(bootable::SECTOR as u64)?;
+                queue.read(at, bootable::SECTOR, left).ok()?.try_into().ok()
+            })
+        };
+        let any = || disks.filter_map(|drive| drive.queue.as_ref()).any(is_installed);
+        if !ids.is_empty() && any() { ids } else { Vec::new() }
     }
 
     /// What `query-block` answers.
@@ -194,6 +235,11 @@ impl Drives {
             }
         };
         self.list.iter().map(one).collect()
+    }
+
+    /// What `query-blockstats` answers.
+    pub(crate) fn stats(&self) -> Vec<DriveStats> {
+        self.list.iter().map(|drive| DriveStats { device: drive.id.clone(), stats: drive.stats() }).collect()
     }
 
     /// Waits until nothing is in flight; the vCPUs stand.
@@ -224,6 +270,12 @@ impl Drives {
             result = queue.close(PATIENCE).and(result);
         }
         result
+    }
+
+    /// The queue of what is in drive `id`.
+    #[cfg(test)]
+    pub(crate) fn queue(&self, id: &str) -> Option<&DiskQueue> {
+        self.list.iter().find(|drive| drive.id == id).and_then(|drive| drive.queue.as_ref())
     }
 
     fn queues(&self) -> impl Iterator<Item = &DiskQueue> {

@@ -76,9 +76,9 @@ impl Front {
         lock(&self.video).set_display_size(size);
     }
 
-    /// What the guest sent over its first serial port since byte `from`.
-    pub fn serial_read(&self, from: u64) -> Serial {
-        self.serial.read(from)
+    /// What the guest sent over its first serial port since byte `from`. When that is nothing, waits for something until `limit`.
+    pub fn serial_read(&self, from: u64, limit: Duration) -> Serial {
+        self.serial.read(from, limit)
     }
 
     /// Sends bytes into the first serial port as the guest takes them. Gives how many it took within `limit`.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use api::control::DriveStatus;
+use api::stats::{DriveStats, Usage};
 use chipset::PowerRequest;
 use kvm::{GuestSpace, Vm};
+use rustix::time::ClockId;
 
 use crate::assembly::{Parts, power_requests};
 use crate::board::{Board, Chips, lock};
@@ -77,6 +79,9 @@ pub struct Machine {
     front: Front,
     drives: Drives,
     networks: Networks,
+    processors: u32,
+    /// Bytes of RAM.
+    memory_size: u64,
     board: Board,
 }
 
@@ -99,7 +104,7 @@ impl Machine {
         let wishes = Wishes::default();
         let brake = Brake::default();
         let power = power_requests(&wishes, &brake, tell.clone());
-        let processors = setup.processors;
+        let (processors, memory_size) = (setup.processors, setup.memory);
         let Parts { chips, variables, front, drives, networks } =
             board.assemble(setup, &wishes, power.clone(), tell.clone())?;
         let vcpus = (0..processors).map(|index| vm.vcpu(index)).collect::<Result<Vec<_>, _>>()?;
@@ -141,6 +146,8 @@ impl Machine {
             front,
             drives,
             networks,
+            processors,
+            memory_size,
             board,
         })
     }
@@ -234,6 +241,11 @@ impl Machine {
         self.drives.change(id, image)
     }
 
+    /// CD drives with installers' CDs that have done their work: there is a system on one of the disks.
+    pub fn done_installers(&self) -> Vec<String> {
+        self.drives.done_installers()
+    }
+
     /// All drives.
     pub fn drives(&self) -> Vec<DriveStatus> {
         self.drives.status()
@@ -242,6 +254,22 @@ impl Machine {
     /// All network cards.
     pub fn networks(&mut self) -> &mut Networks {
         &mut self.networks
+    }
+
+    /// What went through the drives.
+    pub fn drive_stats(&self) -> Vec<DriveStats> {
+        self.drives.stats()
+    }
+
+    /// What this process takes of the host for its guest.
+    pub fn usage(&self) -> Usage {
+        let time = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
+        Usage {
+            cpu_time: time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
+            processors: self.processors,
+            memory: memory::touched(&self.board.ram),
+            memory_size: self.memory_size,
+        }
     }
 
     /// Keeps UEFI variables that the guest has changed.

@@ -14,7 +14,7 @@ use device::pci::{PciRoot, SharedMemory};
 use device::{Dma, Mmio, MmioBus, Ram, Size};
 use kvm::Access;
 use rustix::fs::{MemfdFlags, SealFlags};
-use vm_memory::{Bytes, FileOffset, GuestAddress};
+use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
 
 use crate::hypervisor::Hypervisor;
 
@@ -107,6 +107,15 @@ pub(crate) fn make_ram(layout: RamLayout) -> io::Result<Ram> {
         ranges.push((GuestAddress(HIGH_RAM), layout.high as usize, Some(FileOffset::from_arc(file, layout.low))));
     }
     Ram::from_ranges_with_files(ranges).map_err(io::Error::other)
+}
+
+/// Bytes of RAM that the host keeps because guest or engine touched them. Pages that were swapped out are among them.
+pub(crate) fn touched(ram: &Ram) -> u64 {
+    // All ranges are in one memfd.
+    let file = ram.iter().find_map(|range| range.file_offset());
+    let stat = file.and_then(|offset| rustix::fs::fstat(offset.file()).ok());
+    // In units of 512 bytes, whatever the page's size.
+    stat.map_or(0, |stat| stat.st_blocks as u64 * 512)
 }
 
 /// Shows RAM to the guest, but for the parts that PAM governs.
@@ -227,6 +236,19 @@ mod tests {
         assert_eq!(RamLayout::of(512 * MIB), RamLayout { low: 512 * MIB, high: 0 });
         assert_eq!(RamLayout::of(0xb000_0000), RamLayout { low: 0xb000_0000, high: 0 });
         assert_eq!(RamLayout::of(4 * GIB), RamLayout { low: 2 * GIB, high: 2 * GIB });
+    }
+
+    #[test]
+    fn memory_that_was_touched_is_counted() {
+        let ram = make_ram(RamLayout::of(3 * GIB)).unwrap();
+        assert_eq!(touched(&ram), 0);
+        // In both ranges; a page is touched once.
+        for at in [0, 1, MIB, HIGH_RAM + MIB] {
+            ram.write_obj(1_u8, GuestAddress(at)).unwrap();
+        }
+        let counted = touched(&ram);
+        // The host may give more than a page at a time.
+        assert!((3 * 4096..=3 * 2 * MIB).contains(&counted), "{counted}");
     }
 
     #[test]

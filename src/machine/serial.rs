@@ -11,22 +11,29 @@ use chipset::ByteSink;
 
 /// Bytes that are kept.
 const KEPT: usize = 1 << 20;
-/// Bytes that are logged at most: a guest can send for ever.
-const LOGGED: u64 = 64 << 20;
+/// Bytes that are read at a time.
+const MOST: usize = 64 << 10;
+/// Bytes that a log has at most: a guest can send for ever. Then it begins again with what is kept.
+const LOGGED: usize = 8 << 20;
 
 #[derive(Default)]
 struct Inner {
     kept: VecDeque<u8>,
     /// Bytes sent since start.
     total: u64,
+    /// Open for appending.
     log: Option<File>,
+    logged: usize,
     pending: Vec<u8>,
 }
 
 #[derive(Default)]
 struct Shared {
     inner: Mutex<Inner>,
+    /// The guest has made room for input.
     ready: Condvar,
+    /// The guest has sent something.
+    arrived: Condvar,
 }
 
 /// The record of a serial port. Clones are the same record.
@@ -34,20 +41,23 @@ struct Shared {
 pub struct SerialRecord(Arc<Shared>);
 
 impl SerialRecord {
-    /// An empty record that also writes to `log`.
+    /// An empty record that also writes to `log`, which is open for appending.
     pub fn new(log: Option<File>) -> Self {
-        Self(Arc::new(Shared { inner: Mutex::new(Inner { log, ..Inner::default() }), ready: Condvar::new() }))
+        Self(Arc::new(Shared { inner: Mutex::new(Inner { log, ..Inner::default() }), ..Shared::default() }))
     }
 
-    /// What came since byte `from`, at most 64 KiB at a time.
-    pub fn read(&self, from: u64) -> Serial {
-        const MOST: usize = 64 << 10;
+    /// What came since byte `from`, at most 64 KiB at a time. When that is nothing, waits for something until `limit`.
+    pub fn read(&self, from: u64, limit: Duration) -> Serial {
+        let deadline = Instant::now() + limit;
         let mut inner = self.lock();
-        inner.flush();
-        let first = inner.total - inner.kept.len() as u64;
-        let from = from.clamp(first, inner.total);
-        let bytes: Vec<u8> = inner.kept.iter().skip((from - first) as usize).take(MOST).copied().collect();
-        Serial { from, next: from + bytes.len() as u64, text: String::from_utf8_lossy(&bytes).into_owned() }
+        loop {
+            let serial = inner.read(from);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !serial.text.is_empty() || left.is_zero() {
+                return serial;
+            }
+            inner = self.0.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Writes to the log what it lacks: the beginning of a line. The owner calls it when the machine comes to a stand.
@@ -70,11 +80,26 @@ impl SerialRecord {
 }
 
 impl Inner {
+    fn read(&mut self, from: u64) -> Serial {
+        self.flush();
+        let first = self.total - self.kept.len() as u64;
+        let from = from.clamp(first, self.total);
+        let mut bytes: Vec<u8> = self.kept.iter().skip((from - first) as usize).take(MOST).copied().collect();
+        bytes.truncate(whole_characters(&bytes));
+        Serial { from, next: from + bytes.len() as u64, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
     fn flush(&mut self) {
         let pending = std::mem::take(&mut self.pending);
-        if let Some(log) = &mut self.log
-            && (self.total > LOGGED || log.write_all(&pending).is_err())
-        {
+        let Some(log) = &mut self.log else { return };
+        self.logged += pending.len();
+        let written = if self.logged > LOGGED {
+            self.logged = self.kept.len();
+            log.set_len(0).and_then(|()| log.write_all(self.kept.make_contiguous()))
+        } else {
+            log.write_all(&pending)
+        };
+        if written.is_err() {
             self.log = None;
         }
     }
@@ -88,6 +113,7 @@ impl ByteSink for SerialRecord {
         }
         inner.kept.push_back(byte);
         inner.total += 1;
+        self.0.arrived.notify_all();
         if inner.log.is_some() {
             inner.pending.push(byte);
             // Lines as they come; a guest without line ends every 256 bytes.
@@ -102,9 +128,40 @@ impl ByteSink for SerialRecord {
     }
 }
 
+/// How much of this is whole: what begins a character of UTF-8 at the end is for later, when its rest has come.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let rest = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    match std::str::from_utf8(rest) {
+        Err(error) if error.error_len().is_none() => bytes.len() - rest.len(),
+        _ => bytes.len(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn waits_for_whole_characters() {
+        let mut record = SerialRecord::new(None);
+        for &byte in "a\u{fc}".as_bytes() {
+            assert!(record.read(1, NOW).text.is_empty());
+            record.byte(byte);
+        }
+        let read = record.read(1, NOW);
+        assert_eq!((read.next, read.text.as_str()), (3, "\u{fc}"));
+        // What will never be a character is none.
+        record.byte(0xe2);
+        assert_eq!(record.read(3, Duration::from_millis(5)).next, 3);
+        record.byte(b'z');
+        assert_eq!(record.read(3, NOW).text, "\u{fffd}z");
+        let mut guest = record.clone();
+        let sends = std::thread::spawn(move || guest.byte(b'!'));
+        assert_eq!(record.read(5, Duration::from_secs(20)).text, "!");
+        sends.join().unwrap();
+    }
 
     #[test]
     fn logs_lines_at_once_and_the_rest_when_flushed() {
@@ -120,15 +177,34 @@ mod tests {
     }
 
     #[test]
+    fn a_full_log_begins_again_with_what_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("serial.log");
+        let log = File::options().append(true).create(true).open(&path).unwrap();
+        let mut record = SerialRecord::new(Some(log));
+        let line = [&[b'x'; 127], b"\n".as_slice()].concat();
+        let size = || std::fs::metadata(&path).unwrap().len() as usize;
+        for _ in 0..LOGGED / line.len() {
+            line.iter().for_each(|&byte| record.byte(byte));
+        }
+        assert_eq!(size(), LOGGED);
+        b"last\n".iter().for_each(|&byte| record.byte(byte));
+        assert_eq!(size(), KEPT);
+        b"and more\n".iter().for_each(|&byte| record.byte(byte));
+        let text = std::fs::read(&path).unwrap();
+        assert!(text.ends_with(b"xx\nlast\nand more\n") && size() == KEPT + 9);
+    }
+
+    #[test]
     fn keeps_the_newest() {
         let mut record = SerialRecord::new(None);
         for i in 0..KEPT + 3 {
             record.byte(b'a' + (i % 26) as u8);
         }
-        let read = record.read(0);
+        let read = record.read(0, NOW);
         assert_eq!((read.from, read.next), (3, 3 + (64 << 10)));
         assert!(read.text.starts_with("defg"));
-        let end = record.read(u64::MAX);
+        let end = record.read(u64::MAX, NOW);
         assert_eq!((end.from, end.text.as_str()), ((KEPT + 3) as u64, ""));
     }
 }

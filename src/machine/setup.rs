@@ -60,6 +60,8 @@ pub struct Drive {
     pub kind: DriveSpecKind,
     /// What is in it.
     pub image: Option<Image>,
+    /// That is an installer's CD, to be taken out when there is a system on a disk.
+    pub installer: bool,
 }
 
 /// An image.

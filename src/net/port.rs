@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -72,18 +72,18 @@ impl From<io::Error> for LinkLost {
     }
 }
 
-/// What went through a port since it was made.
+/// What went through a port since it was made. Bytes are those of frames, without what the cable's framing adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames from the guest, queued for the cable.
     pub sent: u64,
-    /// And their bytes.
+    /// Bytes of them.
     pub sent_bytes: u64,
     /// Frames from the guest, dropped: no cable, queue full, or no frame by its size.
     pub dropped: u64,
     /// Frames to the guest, taken by the device.
     pub received: u64,
-    /// And their bytes.
+    /// Bytes of them.
     pub received_bytes: u64,
 }
 
@@ -183,8 +183,8 @@ impl Shared {
     pub(crate) fn offer(&self, sink: &mut dyn FrameSink, frame: &[u8]) -> bool {
         let taken = sink.receive(frame);
         if taken {
-            self.received.fetch_add(1, SeqCst);
-            self.received_bytes.fetch_add(frame.len() as u64, SeqCst);
+            self.received.fetch_add(1, Relaxed);
+            self.received_bytes.fetch_add(frame.len() as u64, Relaxed);
         } else {
             self.held.store(true, SeqCst);
         }
@@ -282,16 +282,16 @@ impl Port {
             let first = outgoing.is_empty();
             if outgoing.push(pieces) {
                 drop(outgoing);
-                self.shared.sent.fetch_add(1, SeqCst);
+                self.shared.sent.fetch_add(1, Relaxed);
                 let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
-                self.shared.sent_bytes.fetch_add(bytes as u64, SeqCst);
+                self.shared.sent_bytes.fetch_add(bytes as u64, Relaxed);
                 if first {
                     self.shared.wake();
                 }
                 return;
             }
         }
-        self.shared.dropped.fetch_add(1, SeqCst);
+        self.shared.dropped.fetch_add(1, Relaxed);
     }
 
     /// The sink has room again. Cheap when no frame is held, so it may be called whenever the guest adds buffers.
@@ -309,11 +309,11 @@ impl Port {
     /// What went through so far.
     pub fn counters(&self) -> Counters {
         Counters {
-            sent: self.shared.sent.load(SeqCst),
-            sent_bytes: self.shared.sent_bytes.load(SeqCst),
-            dropped: self.shared.dropped.load(SeqCst),
-            received: self.shared.received.load(SeqCst),
-            received_bytes: self.shared.received_bytes.load(SeqCst),
+            sent: self.shared.sent.load(Relaxed),
+            sent_bytes: self.shared.sent_bytes.load(Relaxed),
+            dropped: self.shared.dropped.load(Relaxed),
+            received: self.shared.received.load(Relaxed),
+            received_bytes: self.shared.received_bytes.load(Relaxed),
         }
     }
 

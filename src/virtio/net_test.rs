@@ -65,6 +65,8 @@ fn frames_go_out() {
     driver.ring(TRANSMIT);
     assert!(wire.sent().is_empty());
     assert_eq!((0..5).filter_map(|_| driver.used(TRANSMIT)).count(), 4);
+    let counted = driver.function().device().port().counters();
+    assert_eq!((counted.sent, counted.sent_bytes), (2, 120));
 }
 
 #[test]
@@ -78,6 +80,8 @@ fn frames_come_in() {
     assert_eq!(driver.used(RECEIVE), Some((request.head, 112)));
     assert_eq!(driver.part(&request, 0), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
     assert_eq!(driver.part(&request, 1)[..100], bytes);
+    let counted = driver.function().device().port().counters();
+    assert_eq!((counted.received, counted.received_bytes), (1, 100));
     // Without merging a frame larger than the buffer is lost, and the buffer serves the next.
     let request = driver.add(RECEIVE, &[Part::In(12 + 64)]);
     assert!(wire.inject(&frame(OWN, 65)));

@@ -30,6 +30,9 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the guest may take to read what is sent over the serial line.
 const SERIAL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a client may wait for what the guest sends.
+const SERIAL_WAIT: Duration = Duration::from_secs(10);
+
 const COMMANDS: &[&str] = &[
     "qmp_capabilities",
     "query-commands",
@@ -37,6 +40,7 @@ const COMMANDS: &[&str] = &[
     "query-name",
     "query-status",
     "query-block",
+    "query-blockstats",
     "stop",
     "cont",
     "system_reset",
@@ -55,6 +59,7 @@ const COMMANDS: &[&str] = &[
     "x-dormer-connect",
     "x-dormer-capture",
     "x-dormer-capture-end",
+    "x-dormer-query-usage",
 ];
 
 /// What clients work with.
@@ -202,7 +207,10 @@ fn perform(request: &Request, mut fds: Vec<OwnedFd>, context: &Context) -> Resul
             Ok(json!({}))
         }
         Command::Text {} => Ok(serde_json::to_value(Text { lines: front.text() })?),
-        Command::SerialRead { from } => Ok(serde_json::to_value(front.serial_read(from))?),
+        Command::SerialRead { from, wait } => {
+            let limit = Duration::from_millis(wait.unwrap_or(0)).min(SERIAL_WAIT);
+            Ok(serde_json::to_value(front.serial_read(from, limit))?)
+        }
         Command::SerialWrite { text } => {
             let sent = front.serial_write(text.as_bytes(), SERIAL_PATIENCE);
             ensure!(sent == text.len(), "the guest took {sent} of {} bytes", text.len());

@@ -197,6 +197,8 @@ impl Owner {
                 json!({})
             }
             Command::QueryBlock {} => serde_json::to_value(self.machine.drives())?,
+            Command::QueryBlockstats {} => serde_json::to_value(self.machine.drive_stats())?,
+            Command::QueryUsage {} => serde_json::to_value(self.machine.usage())?,
             Command::SetLink { name, up } => {
                 self.machine.networks().set_link(&name, up)?;
                 json!({})
@@ -236,6 +238,13 @@ impl Owner {
     }
 
     fn reset(&mut self, guest: bool) -> Result<()> {
+        // Or the installation would begin again.
+        for drive in self.machine.done_installers() {
+            match self.machine.change_medium(&drive, None) {
+                Ok(()) => self.tray_moved(drive, true),
+                Err(error) => tracing::warn!("{drive}: the installer's CD stays: {error}"),
+            }
+        }
         self.machine.reset()?;
         match self.state {
             RunState::InternalError => self.start(),

@@ -96,7 +96,7 @@ fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
             }
             None => None,
         };
-        drives.push(Drive { id: drive.id.clone(), kind: drive.kind, image });
+        drives.push(Drive { id: drive.id.clone(), kind: drive.kind, image, installer: drive.installer });
     }
     let mut networks = Vec::new();
     for network in &spec.networks {

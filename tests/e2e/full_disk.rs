@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::control::Event;
 use dormer_tests::guest::{Guest, Home};
-use dormer_tests::program;
+use dormer_tests::program::{self, REQUEST, REQUESTS, SECTOR};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -76,6 +76,13 @@ fn goes_on(format: &str, bus: &[&str]) {
         assert!(!seen.contains('!'), "the BIOS reported an error");
         seen.contains('*').then_some(())
     });
+    let stats: serde_json::Value = serde_json::from_str(&guest.verb("stats", &["--json"])).expect("JSON");
+    let disk = &stats["drives"][0];
+    assert_eq!(disk["written"], REQUESTS * REQUEST, "what waited for room is counted once: {stats}");
+    assert!(disk["read"].as_u64().is_some_and(|bytes| bytes >= SECTOR as u64), "the BIOS read the program: {stats}");
+    let memory = stats["memory"]["used"].as_u64().unwrap();
+    assert!(memory > REQUEST && memory <= 256 << 20, "{stats}");
+    assert!(stats["processors"]["nanoseconds"].as_u64().unwrap() > 0, "{stats}");
     guest.verb("power-off", &[]);
     guest.wait_end(LIMIT);
 

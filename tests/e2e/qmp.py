@@ -23,6 +23,12 @@ async def main(path, picture):
     status = await client.execute("query-status")
     assert status["running"] and status["status"] == "running", status
 
+    drives = {drive["device"]: drive["stats"] for drive in await client.execute("query-blockstats")}
+    print("went through", drives)
+    # The BIOS looked whether it starts; the CD drive is empty.
+    assert drives["disk0"]["rd_operations"] > 0 and drives["disk0"]["rd_bytes"] >= 512, drives
+    assert drives["cd0"]["rd_bytes"] == 0, drives
+
     with client.listener(["STOP", "RESUME", "RESET", "POWERDOWN", "SHUTDOWN"]) as events:
 
         async def event(name):

@@ -134,6 +134,10 @@ class App:
         """The text field of a row."""
         return next(node for node in self.below(self.find("list item", row)) if "EditableText" in node.get_interfaces())
 
+    def spin(self, row, value):
+        """Puts a number into a row."""
+        self.find("spin button", row).get_value_iface().set_current_value(value)
+
     def wait_image(self, seconds):
         """Waits until the New Machine page has looked at its image and found it good."""
         words = ("Installs", "starts without", "Can be started from")

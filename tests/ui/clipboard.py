@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Another program's use of the clipboard: `clipboard.py offer TEXT` has a text on it, `clipboard.py picture FILE` saves what picture is on it."""
+"""Another program's use of the clipboard: `clipboard.py offer TEXT` has a text on it, `clipboard.py picture FILE` saves what picture is on it,
+`clipboard.py text` prints what text is."""
 
 import sys
 
@@ -10,7 +11,7 @@ gi.require_version("Gtk", "4.0")
 from gi.repository import GLib, Gtk
 
 
-def main(do, value):
+def main(do, value=None):
     Gtk.init()
     window = Gtk.Window(title="The clipboard's user")
     window.realize()
@@ -20,9 +21,15 @@ def main(do, value):
         clipboard.read_texture_finish(result).save_to_png(value)
         loop.quit()
 
+    def tell(_clipboard, result):
+        print(clipboard.read_text_finish(result), flush=True)
+        loop.quit()
+
     if do == "offer":
         clipboard.set(value)
         print("offered", flush=True)
+    elif do == "text":
+        clipboard.read_text_async(None, tell)
     else:
         clipboard.read_texture_async(None, save)
     loop.run()

@@ -64,9 +64,9 @@ def devices(app):
 
 
 def narrow(window, height):
-    """Makes a window as narrow as it can be, and says how wide that is. Of the three window buttons here, GNOME has one."""
+    """Makes a window as narrow as it can be, and says how wide that is."""
     xdotool("windowsize", "--sync", window, 360, height)
-    until("narrow window", 10, lambda: geometry(window)[2] <= 360 + 2 * 37)
+    until("narrow window", 10, lambda: geometry(window)[2] <= 360)
     return geometry(window)[2]
 
 
@@ -130,11 +130,22 @@ def scaling(app):
     app.window_action(2, "resize-guest")
     until("size that is told again", 10, lambda: sizes(app, before))
     app.window_action(2, "scaling", "[<'fit'>]")
-    remembered = (pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences").read_text()
-    assert "scaling=fit" in remembered and "resize-guest=true" in remembered, remembered
+    kept = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "glib-2.0/settings/keyfile"
+    remembered = lambda: kept.exists() and kept.read_text()
+    until("remembered screen", 10, lambda: remembered() and "scaling='fit'" in remembered() and "resize-guest='yes'" in remembered())
     menus = (node for node in app.below(app.find("frame", NAME)) if node.get_name() == "Machine Menu")
     next(node for node in menus if node.get_role_name() == "toggle button").do_action(0)
     app.picture("machine-menu")
+    app.key("Escape")
+    app.wait_focus(SCREEN, "Screen of")
+    # The guest's keys are the guest's, so the list of shortcuts has none here.
+    before = len(app.heard())
+    app.key("ctrl+question")
+    app.wait_heard(before, "Key { code: 53, down: true }")
+    assert not app.shows("Release keyboard and pointer")
+    app.window_action(2, "show-shortcuts")
+    app.wait_shown("Release keyboard and pointer")
+    app.picture("shortcuts")
     app.key("Escape")
     app.wait_focus(SCREEN, "Screen of")
 

@@ -114,7 +114,7 @@ def launcher(app):
     dormerctl("rename", "Beta", "Beta two")
     assert "\nName=Beta two\n" in path.read_text()
     wrong = subprocess.run([os.environ["DORMER_APP"], "--machine", "x"], capture_output=True, text=True, timeout=20)
-    assert "is no machine" in wrong.stderr, wrong
+    assert wrong.returncode == 1 and "is no machine" in wrong.stderr, wrong
 
 
 def notifications(app):

@@ -54,7 +54,7 @@ def walk(app, arguments):
     app.find("label", "The Machine Is Off", 900)
     app.picture("off")
 
-    # The image is still in the drive: the machine starts from its own disk because something is on it now.
+    # Whatever is in its CD drive, the machine starts from its own disk because something is on it now.
     app.press("Start Again")
     app.find(SCREEN, f"Screen of {machine.name}", 60)
     app.window(machine.name)

@@ -6,6 +6,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ def walk(app, arguments):
     names(app, home)
     dropped(app, home)
     keyboard(app, arguments.iso)
+    activity(app)
     narrow(app)
     broken(app)
     shortcuts(app)
@@ -134,6 +136,48 @@ def keyboard(app, iso):
     app.close()
     app.window()
     app.find("label", "Off")
+
+
+def activity(app):
+    """What a running machine does is told while it does it, in graphs and in figures."""
+    from gi.repository import GLib
+
+    def figures(title):
+        try:
+            names = (node.get_name() or "" for node in app.nodes() if node.get_role_name() == "image" and app.is_shown(node))
+            return next((name for name in names if name.startswith(f"{title}: ")), "")
+        except GLib.Error:
+            return ""  # the tree changed while it was read
+
+    def wait_figures(title, expression):
+        until(f"figures of {title} like {expression}", 20, lambda: re.search(f"{title}: {expression}", figures(title)))
+
+    app.window_action(1, "open")
+    app.window(NAME)
+    app.wait_focus(SCREEN, "Screen of")
+    app.close(running=True)
+    window = app.window()
+    wait_figures("Processors", "[1-9][0-9]* %, of 1 processor")
+    wait_figures("Disks and CDs", "Read [1-9].*MiB/s, Written [1-9]")
+    wait_figures("Network", "Received [1-9].*KiB/s, Sent 0")
+    wait_figures("Memory", ".*MiB, of ")
+    before = figures("Memory")
+    until("more memory", 10, lambda: figures("Memory") not in ("", before))
+    # They stand still with the machine.
+    app.window_action(1, "pause")
+    wait_figures("Processors", "0 %")
+    app.window_action(1, "resume")
+    wait_figures("Processors", "[1-9]")
+    app.picture("activity")
+    xdotool("windowsize", "--sync", window, 360, 1000)
+    until("narrow window", 10, lambda: geometry(window)[2] == 360)
+    app.picture("activity-360")
+    assert geometry(window)[2] == 360, "the window grew"
+    xdotool("windowsize", "--sync", window, 960, 680)
+    app.window_action(1, "power-off")
+    app.press("Power Off")
+    app.find("label", "Off")
+    app.wait_gone("Activity")
 
 
 def narrow(app):

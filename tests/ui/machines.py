@@ -11,8 +11,9 @@ import subprocess
 import sys
 
 import drive
-from desktop import xdotool
+from desktop import geometry, xdotool
 from session import until
+from settings import reach
 
 NAMES = ["Alpha", "Beta", "Gamma", "Ärger"]
 
@@ -24,7 +25,10 @@ def walk(app, arguments):
     app.find("list item", "Ärger, Off", 20)
     search(app)
     sort(app)
+    grid(app)
+    groups(app)
     rename(app)
+    move(app)
     look_into(app)
     delete(app)
 
@@ -37,12 +41,16 @@ def dormerctl(*words):
     return done.stdout
 
 
+# A row of the list, a tile of the grid.
+ITEMS = ("list item", "table cell")
+
+
 def listed(app):
-    """The names in the list, from the top."""
+    """The names in the list or the grid, from the top."""
     from gi.repository import GLib
 
     try:
-        items = [node.get_name() or "" for node in app.nodes() if node.get_role_name() == "list item" and app.is_shown(node)]
+        items = [node.get_name() or "" for node in app.nodes() if node.get_role_name() in ITEMS and app.is_shown(node)]
     except GLib.Error:
         return None  # the tree changed while it was read
     return [item.rsplit(", ", 1)[0] for item in items if ", " in item]
@@ -79,6 +87,12 @@ def search(app):
     app.find("grouping", "Gamma")
 
 
+def kept(line):
+    """Is this remembered?"""
+    path = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "glib-2.0/settings/keyfile"
+    return path.exists() and line in path.read_text().splitlines()
+
+
 def sort(app):
     """The one that started last comes first, and that is remembered."""
     dormerctl("start", "Gamma", "--headless")
@@ -92,10 +106,133 @@ def sort(app):
     app.key("Escape")
     app.window_action(1, "sort", "[<'last-used'>]")
     wait_listed(app, "Gamma", "Alpha", "Beta", "Ärger")
-    kept = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "dormer/preferences"
-    until("remembered order", 10, lambda: kept.exists() and "sort=last-used" in kept.read_text())
+    until("remembered order", 10, lambda: kept("sort-by='last-used'"))
     app.window_action(1, "sort", "[<'name'>]")
     wait_listed(app, *NAMES)
+
+
+def grid(app):
+    """The same as tiles: in order, searched, gone through by keys, and right in the narrowest window."""
+    window = app.window()
+    app.key("ctrl+2")
+    tile = lambda name: app.wait_focus("table cell", name)
+    until("focus on a tile", 10, lambda: (app.focus() or ("",))[0] == "table cell")
+    wait_listed(app, *NAMES)
+    until("remembered view", 10, lambda: kept("view-as='grid'"))
+    app.key("Home")
+    tile("Alpha, Off")
+    app.key("Right")
+    tile("Beta, Off")
+    # What is asked for is asked of the tile that is selected.
+    app.key("F2")
+    app.find("label", "Rename “Beta”")
+    app.key("Escape")
+    app.wait_gone("Rename “Beta”")
+    # Enter goes to its page, and Back comes back to it.
+    app.key("Return")
+    app.find("grouping", "Beta")
+    app.wait_gone("Alpha, Off")
+    app.press("Back")
+    wait_listed(app, *NAMES)
+    app.key("ctrl+f")
+    app.wait_focus("entry", "Search Machines")
+    xdotool("type", "gam")
+    wait_listed(app, "Gamma")
+    app.key("Escape")
+    wait_listed(app, *NAMES)
+    for name in ("Gamma", "Ärger"):
+        dormerctl("start", name)
+        app.find("table cell", f"{name}, Running", 20)
+    app.picture("grid")
+    xdotool("windowsize", "--sync", window, 360, 640)
+    until("narrow window", 10, lambda: geometry(window)[2] == 360)
+    wait_listed(app, *NAMES)
+    app.picture("grid-360")
+    assert geometry(window)[2] == 360, "the window grew"
+    # As a list again, while it is narrow; and then there is room for both.
+    app.key("ctrl+1")
+    wait_listed(app, *NAMES)
+    app.wait_focus("list item", "")
+    app.picture("list-360")
+    xdotool("windowsize", "--sync", window, 960, 680)
+    until("wide window", 10, lambda: geometry(window)[2] == 960)
+    app.find("button", "Settings")
+    app.find("list item", "Alpha, Off")
+    for name in ("Gamma", "Ärger"):
+        dormerctl("power-off", name)
+        app.find("list item", f"{name}, Off", 20)
+
+
+def set_group(app, name, keys):
+    select(app, name)
+    app.window_action(1, "group")
+    app.find("label", f"Group of “{name}”")
+    until("focus in the name", 10, lambda: (app.focus() or ("", ""))[0] in ("text", "entry"))
+    keys()
+    app.key("Return")
+    app.wait_gone(f"Group of “{name}”")
+
+
+def groups(app):
+    """Machines of a group stand together, as rows and as tiles; a group is closed and opened; and left."""
+    set_group(app, "Beta", lambda: xdotool("type", "Work"))
+    wait_listed(app, "Alpha", "Gamma", "Ärger", "Beta")
+    set_group(app, "Alpha", lambda: xdotool("type", "Work"))
+    wait_listed(app, "Gamma", "Ärger", "Alpha", "Beta")
+    app.picture("groups")
+    app.key("ctrl+2")
+    until("focus on a tile", 10, lambda: (app.focus() or ("",))[0] == "table cell")
+    wait_listed(app, "Gamma", "Ärger", "Alpha", "Beta")
+    app.picture("groups-grid")
+    app.key("ctrl+1")
+    app.wait_focus("list item", "Alpha, Off")
+    # From row to row, and over the group's name.
+    app.key("Up")
+    app.wait_focus("button", "Work")
+    app.key("Return")
+    wait_listed(app, "Gamma", "Ärger")
+    until("remembered group", 10, lambda: kept("closed-groups=['Work']"))
+    # A search finds what is in it.
+    app.key("ctrl+f")
+    app.wait_focus("entry", "Search Machines")
+    xdotool("type", "bet")
+    wait_listed(app, "Beta")
+    app.key("Escape")
+    wait_listed(app, "Gamma", "Ärger")
+    app.press("Work")
+    wait_listed(app, "Gamma", "Ärger", "Alpha", "Beta")
+    until("forgotten group", 10, lambda: kept("closed-groups=[]"))
+    for name in ("Alpha", "Beta"):
+        set_group(app, name, lambda: app.key("ctrl+a", "BackSpace"))
+    wait_listed(app, *NAMES)
+
+
+def move(app):
+    """To another place, where it is found; of one that runs it says why not; and back."""
+    machines = pathlib.Path(os.environ["XDG_DATA_HOME"]) / "dormer/machines"
+    place = pathlib.Path(os.environ["HOME"]) / "Other disk"
+    place.mkdir()
+    select(app, "Beta two")
+    dormerctl("start", "Beta two")
+    app.find("list item", "Beta two, Running", 20)
+    app.window_action(1, "move")
+    app.wait_shown("turn it off to move it")
+    dormerctl("power-off", "Beta two")
+    app.find("list item", "Beta two, Off", 20)
+    app.window_action(1, "move-to", f"[<'{place}'>]")
+    app.wait_shown(f"“Beta two” is in {place}/Beta two now")
+    app.wait_gone("Moving “Beta two”")
+    app.picture("moved")
+    assert (place / "Beta two/machine.toml").is_file() and (machines / "Beta two").is_symlink()
+    dormerctl("start", "Beta two")
+    app.find("list item", "Beta two, Running", 20)
+    dormerctl("power-off", "Beta two")
+    app.find("list item", "Beta two, Off", 20)
+    app.window_action(1, "move-to", "[<'/no/such/place'>]")
+    app.wait_shown("Cannot find /no/such/place")
+    app.window_action(1, "move-to", f"[<'{machines}'>]")
+    app.wait_shown(f"“Beta two” is in {machines}/Beta two now")
+    assert not (machines / "Beta two").is_symlink() and not any(place.iterdir())
 
 
 def select(app, name):
@@ -156,7 +293,14 @@ def look_into(app):
     text = app.find("text", "Log")
     read = lambda: app.atspi.Text.get_text(text, 0, app.atspi.Text.get_character_count(text))
     until("end of the log", 10, lambda: read().endswith("/x\nthe end\n"))
+    # Its end is in sight, and Page Up leads away from it.
+    bar = lambda: next(n for n in app.below(app.find("dialog", "Logs of")) if n.get_role_name() == "scroll bar" and app.is_shown(n))
+    place = lambda: bar().get_current_value() / bar().get_maximum_value()
+    until("end in sight", 10, lambda: place() > 0.98)
     app.picture("log")
+    reach(app, "text", "Log")
+    app.key("Page_Up", "Page_Up")
+    until("another place", 10, lambda: 0.9 < place() < 0.995)
     app.key("ctrl+f")
     app.wait_focus("entry", "Search in the Log")
     xdotool("type", "line 2999")

@@ -38,7 +38,8 @@ def environment(home):
         "XDG_DATA_DIRS": shared,
         "GSK_RENDERER": "cairo",
         "GTK_A11Y": "atspi",
-        "GSETTINGS_BACKEND": "memory",
+        # A file below the home, $XDG_CONFIG_HOME/glib-2.0/settings/keyfile.
+        "GSETTINGS_BACKEND": "keyfile",
         "GTK_USE_PORTAL": "0",
         "LC_ALL": "C.UTF-8",
         "DORMER_LOG": os.environ.get("DORMER_LOG", "info"),

@@ -115,6 +115,8 @@ def number(app, row, value):
 def off(app):
     """A machine that is off takes all of it."""
     page(app, "General")
+    write(app, "Group", "Work")
+    wait_set("group", "Work")
     choose(app, "Clock", "Down")
     wait_set("clock", "local")
     reach(app, "combo box", "System")

@@ -1,5 +1,8 @@
 //! The log viewer: the ends of a machine's logs, to read, search and hand on as a report.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use adw::prelude::*;
 use library::logs::Source;
 use relm4::prelude::*;
@@ -18,6 +21,8 @@ pub(crate) struct LogsDialog {
     /// Which of them is shown.
     shown: usize,
     query: String,
+    /// The end is in sight until the person goes elsewhere: a long text is laid out piece by piece.
+    at_end: Rc<Cell<bool>>,
     reading: bool,
     reporting: bool,
 }
@@ -124,6 +129,7 @@ impl Component for LogsDialog {
                     #[wrap(Some)]
                     #[name = "stack"]
                     set_content = &gtk::Stack {
+                        #[name = "scrolled"]
                         add_named[Some("text")] = &gtk::ScrolledWindow {
                             set_vexpand: true,
 
@@ -152,8 +158,16 @@ impl Component for LogsDialog {
     }
 
     fn init((uuid, name): (Uuid, String), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let model =
-            Self { uuid, name, logs: Vec::new(), shown: 0, query: String::new(), reading: false, reporting: false };
+        let model = Self {
+            uuid,
+            name,
+            logs: Vec::new(),
+            shown: 0,
+            query: String::new(),
+            at_end: Rc::default(),
+            reading: false,
+            reporting: false,
+        };
         let widgets = view_output!();
         let mark = gtk::TextTag::builder().name(MARK).background("#f9f06b").foreground("#000000").build();
         widgets.text.buffer().tag_table().add(&mark);
@@ -168,6 +182,7 @@ impl Component for LogsDialog {
         });
         keys.add_shortcut(gtk::Shortcut::new(gtk::ShortcutTrigger::parse_string("<Ctrl>f"), Some(open)));
         root.add_controller(keys);
+        follow_end(&widgets.scrolled, &model.at_end);
         sender.input(LogsMsg::Refresh);
         ComponentParts { model, widgets }
     }
@@ -197,9 +212,13 @@ impl Component for LogsDialog {
             LogsMsg::Search(query) => {
                 self.query = query;
                 self.mark(widgets);
+                self.at_end.set(self.at_end.get() && self.query.is_empty());
                 go_to_next(&widgets.text, &self.query, false);
             }
-            LogsMsg::Next => go_to_next(&widgets.text, &self.query, true),
+            LogsMsg::Next => {
+                self.at_end.set(false);
+                go_to_next(&widgets.text, &self.query, true);
+            }
             LogsMsg::Report => {
                 self.reporting = true;
                 sender.spawn_oneshot_command(move || {
@@ -244,8 +263,6 @@ impl Component for LogsDialog {
 
 /// The tag of what was searched for and found.
 const MARK: &str = "found";
-/// The mark at a log's end.
-const END: &str = "end";
 /// Most places that are marked.
 const MARKS: usize = 2000;
 
@@ -273,12 +290,9 @@ impl LogsDialog {
         let buffer = widgets.text.buffer();
         buffer.set_text(text);
         self.mark(widgets);
-        let end = buffer.end_iter();
-        buffer.place_cursor(&end);
-        // A mark that stays: the text is laid out, and scrolled, a moment later.
-        let mark = buffer.mark(END).unwrap_or_else(|| buffer.create_mark(Some(END), &end, false));
-        buffer.move_mark(&mark, &end);
-        widgets.text.scroll_to_mark(&mark, 0.0, false, 0.0, 1.0);
+        buffer.place_cursor(&buffer.end_iter());
+        self.at_end.set(true);
+        to_end(&widgets.scrolled.vadjustment());
     }
 
     /// Marks what is searched for.
@@ -295,6 +309,49 @@ impl LogsDialog {
             at = to;
         }
     }
+}
+
+/// Keeps the end in sight while the text is laid out, until the person scrolls, presses a key or searches.
+fn follow_end(scrolled: &gtk::ScrolledWindow, at_end: &Rc<Cell<bool>>) {
+    let follow = || {
+        let at_end = Rc::clone(at_end);
+        move |adjustment: &gtk::Adjustment| {
+            if at_end.get() {
+                to_end(adjustment);
+            }
+        }
+    };
+    scrolled.vadjustment().connect_changed(follow());
+    // GTK itself goes back to the line that was on top.
+    scrolled.vadjustment().connect_value_changed(follow());
+    let elsewhere = || {
+        let at_end = Rc::clone(at_end);
+        move || at_end.set(false)
+    };
+    let scroll = gtk::EventControllerScroll::new(gtk::EventControllerScrollFlags::VERTICAL);
+    let gone = elsewhere();
+    scroll.connect_scroll(move |_, _, _| {
+        gone();
+        gtk::glib::Propagation::Proceed
+    });
+    let keys = gtk::EventControllerKey::new();
+    let gone = elsewhere();
+    keys.connect_key_pressed(move |_, _, _, _| {
+        gone();
+        gtk::glib::Propagation::Proceed
+    });
+    // The scrollbar's too.
+    let click = gtk::GestureClick::builder().button(0).build();
+    let gone = elsewhere();
+    click.connect_pressed(move |_, _, _, _| gone());
+    for controller in [scroll.upcast::<gtk::EventController>(), keys.upcast(), click.upcast()] {
+        controller.set_propagation_phase(gtk::PropagationPhase::Capture);
+        scrolled.add_controller(controller);
+    }
+}
+
+fn to_end(adjustment: &gtk::Adjustment) {
+    adjustment.set_value(adjustment.upper() - adjustment.page_size());
 }
 
 const FLAGS: gtk::TextSearchFlags = gtk::TextSearchFlags::CASE_INSENSITIVE;

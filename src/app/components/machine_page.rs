@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use adw::prelude::*;
 use api::machine::DriveKind;
 use gtk::{gdk, gio};
+use library::State;
 use library::kvm::KvmState;
 use relm4::prelude::*;
 
+use super::activity::{Activity, ActivityMsg};
 use crate::actions::section;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Summary;
@@ -20,6 +22,7 @@ pub(crate) struct MachinePage {
     kvm: KvmState,
     /// Systems' names by their ids.
     names: HashMap<String, String>,
+    activity: Controller<Activity>,
 }
 
 /// What the page is told.
@@ -136,6 +139,8 @@ impl SimpleComponent for MachinePage {
                                 },
                             },
 
+                            append: model.activity.widget(),
+
                             adw::PreferencesGroup {
                                 set_title: &gettext("Notes"),
                                 #[watch]
@@ -157,6 +162,7 @@ impl SimpleComponent for MachinePage {
                                 adw::ActionRow {
                                     set_title: &gettext("System"),
                                     add_css_class: "property",
+                                    set_use_markup: false,
                                     #[watch]
                                     set_subtitle: &model.fact(|machine| words::system(machine, &model.names)),
                                 },
@@ -207,7 +213,8 @@ impl SimpleComponent for MachinePage {
     }
 
     fn init(_: (), _root: Self::Root, _sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let model = Self { summary: None, picture: None, kvm: KvmState::Ready, names: HashMap::new() };
+        let activity = Activity::builder().launch(()).detach();
+        let model = Self { summary: None, picture: None, kvm: KvmState::Ready, names: HashMap::new(), activity };
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
@@ -219,6 +226,9 @@ impl SimpleComponent for MachinePage {
                 if other || !summary.is_live() {
                     self.picture = None;
                 }
+                let runs = matches!(summary.state, State::Live(..)).then(|| summary.uuid());
+                // While the app ends it may have gone.
+                drop(self.activity.sender().send(ActivityMsg::Show(runs)));
                 self.summary = Some(summary);
             }
             PageMsg::Picture(picture) => self.picture = picture,
@@ -282,8 +292,11 @@ fn menu() -> gio::Menu {
         &[
             (gettext("_Settings"), "win.settings"),
             (gettext("Re_name…"), "win.rename"),
+            (gettext("Move to _Group…"), "win.group"),
+            (gettext("_Move to Folder…"), "win.move"),
             (gettext("_Create Launcher"), "win.create-launcher"),
             (gettext("Open _Folder"), "win.open-folder"),
+            (gettext("Serial C_onsole"), "win.serial"),
             (gettext("Show _Logs"), "win.show-log"),
         ],
     );

@@ -2,8 +2,9 @@
 //!
 //! For looking at consoles where there is no KVM, and for UI tests: `DORMER_VM=target/debug/examples/engine dormer`. Some keys do
 //! things: F1 changes between tablet and mouse, F2 the screen's size, F3 turns the picture off and on, F4 is a guest that turns itself
-//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense. The position
-//! of the pointer, pressed buttons and pressed keys are drawn.
+//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense, F9 one that takes the CD out as after
+//! an installation. The position of the pointer, pressed buttons and pressed keys are drawn. The serial line says what is said to it, and
+//! asks where the cursor is when it hears a question mark.
 
 #[path = "../fake_engine.rs"]
 mod fake_engine;
@@ -24,6 +25,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlag
 use serde_json::{Value, json};
 
 const FRAME: Duration = Duration::from_millis(33);
+/// Asks a terminal where its cursor is (ECMA-48, DSR).
+const ASK: &str = "\x1b[6n";
 const SIZES: [(u32, u32); 3] = [(1024, 768), (720, 400), (1280, 800)];
 
 fn main() -> ExitCode {
@@ -52,6 +55,9 @@ struct Engine {
     cables: Vec<OwnedFd>,
     networks: Vec<NetworkSpec>,
     captured: bool,
+    drives: Vec<String>,
+    /// MiB.
+    memory: u64,
     clients: Vec<Client>,
     consoles: Vec<Watcher>,
     paused: bool,
@@ -60,13 +66,18 @@ struct Engine {
     screen: Screen,
     dark: bool,
     step: u32,
+    /// Drawn so far.
+    frames: u64,
     keys: BTreeSet<u16>,
     buttons: u32,
     pointer: (u32, u32),
     flooding: bool,
     /// What all control clients hear next, whoever of them is being served.
     events: Vec<Value>,
+    cd_out: bool,
     ended: bool,
+    /// What the serial line said.
+    serial: String,
 }
 
 /// A control client.
@@ -118,6 +129,8 @@ impl Engine {
             cables,
             networks: start.machine.networks,
             captured: false,
+            drives: start.machine.drives.into_iter().map(|drive| drive.id).collect(),
+            memory: start.machine.memory,
             clients: Vec::new(),
             consoles: Vec::new(),
             paused: start.paused,
@@ -126,12 +139,15 @@ impl Engine {
             screen: Screen::new(SIZES[0].0, SIZES[0].1),
             dark: false,
             step: 0,
+            frames: 0,
             keys: BTreeSet::new(),
             buttons: 0,
             pointer: (0, 0),
             flooding: false,
             events: Vec::new(),
+            cd_out: false,
             ended: false,
+            serial: format!("\x1b[1;32mWelcome\x1b[0m to the little machine{ASK}\r\nlogin: "),
         }
     }
 
@@ -199,7 +215,8 @@ impl Engine {
                 Err(_) => return false,
             } {
                 let Ok(request) = serde_json::from_str::<Value>(&line) else { return false };
-                let answer = self.execute(request["execute"].as_str().unwrap_or_default(), client);
+                let command = request["execute"].as_str().unwrap_or_default();
+                let answer = self.execute(command, &request["arguments"], client);
                 client.say(&json!({ "return": answer, "id": request["id"] }));
             }
             true
@@ -207,10 +224,35 @@ impl Engine {
         self.clients.append(&mut clients);
     }
 
-    fn execute(&mut self, command: &str, client: &mut Client) -> Value {
+    fn execute(&mut self, command: &str, arguments: &Value, client: &mut Client) -> Value {
         match command {
+            "x-dormer-serial-read" => {
+                let from = arguments["from"].as_u64().map_or(0, |from| self.serial.len().min(from as usize));
+                return json!({ "from": from, "next": self.serial.len(), "text": self.serial[from..] });
+            }
+            "x-dormer-serial-write" => {
+                let text = arguments["text"].as_str().unwrap_or_default();
+                eprintln!("Serial {text:?}");
+                self.serial.push_str(text);
+                if text.contains('?') {
+                    self.serial.push_str(ASK);
+                }
+            }
             "query-status" => {
                 return json!({ "running": !self.paused, "status": if self.paused { "paused" } else { "running" } });
+            }
+            "query-blockstats" => return self.drive_stats(),
+            "x-dormer-query-usage" => return self.usage(),
+            "query-block" => {
+                let (out, disk) = (self.cd_out, json!({ "device": "disk0", "removable": false, "inserted": true }));
+                let cd = json!({ "device": "cd0", "removable": true, "inserted": !out });
+                return [disk, cd]
+                    .map(|mut drive| {
+                        drive["tray_open"] = json!(drive["inserted"] == false);
+                        drive["locked"] = json!(false);
+                        drive
+                    })
+                    .into();
             }
             "stop" | "cont" => {
                 self.paused = command == "stop";
@@ -235,11 +277,29 @@ impl Engine {
         json!({})
     }
 
-    /// A card that has been busy.
+    /// A card that is as busy as the screen.
     fn status(&self, network: &NetworkSpec) -> Value {
+        let frames = self.frames;
         json!({
             "device": network.id, "mac": network.mac, "network": network.network, "plugged": true, "link": true,
-            "sent": 10, "sent-bytes": 4096, "dropped": 0, "received": 2000, "received-bytes": 3 << 20, "captured": self.captured,
+            "sent": 10, "sent-bytes": 4096, "dropped": 0, "received": 2000 + frames, "received-bytes": (3 << 20) + (frames << 10),
+            "captured": self.captured,
+        })
+    }
+
+    /// Drives that read a MiB and write 64 KiB with each frame.
+    fn drive_stats(&self) -> Value {
+        let frames = self.frames;
+        let stats = json!({ "rd_bytes": frames << 20, "wr_bytes": frames << 16, "rd_operations": frames, "wr_operations": frames });
+        self.drives.iter().map(|device| json!({ "device": device, "stats": stats })).collect()
+    }
+
+    /// A processor that has work for 10 ms with each frame, and memory that fills.
+    fn usage(&self) -> Value {
+        let size = self.memory << 20;
+        json!({
+            "cpu-time": self.frames * 10_000_000, "processors": 1,
+            "memory": (self.frames << 20).min(size), "memory-size": size,
         })
     }
 
@@ -337,7 +397,7 @@ impl Engine {
         self.consoles.iter().for_each(|console| send_cursor(&console.engine));
     }
 
-    /// The keys F1 to F7.
+    /// The function keys.
     fn command(&mut self, code: u16) {
         match code {
             59 => {
@@ -358,6 +418,10 @@ impl Engine {
             63 => std::process::abort(),
             64 => self.flooding = !self.flooding,
             65 => self.consoles.iter().for_each(|console| console.engine.send_bytes(b"{\"type\":\"scanout\"}", &[])),
+            67 => {
+                self.cd_out = true;
+                self.tell("DEVICE_TRAY_MOVED", &json!({ "device": "cd0", "id": "cd0", "tray-open": true }));
+            }
             _ => {}
         }
     }
@@ -389,6 +453,7 @@ impl Engine {
         let (width, height) = (self.screen.width, self.screen.height);
         let strip = Rect { x: 8, y: height / 2 - 40, width: width - 16, height: 80 };
         self.screen.fill(strip, [30, 30, 46]);
+        self.frames += 1;
         self.step = (self.step + 6) % (strip.width - 60);
         self.screen.fill(Rect { x: strip.x + self.step, y: strip.y + 10, width: 60, height: 24 }, [250, 180, 60]);
         for (index, code) in self.keys.iter().take(16).enumerate() {

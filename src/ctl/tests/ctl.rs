@@ -143,6 +143,17 @@ fn machines_come_and_go() {
     desk.bad("create three --disk nonsense", "there is no file");
     desk.bad("create three --os nonsense1", "nonsense1");
     desk.bad("create a/b", "cannot be a machine's name");
+    desk.bad("create large --memory 1000G", "a machine cannot have 1024000 MiB");
+    let wide = desk.good("create wide --firmware bios --disk 60T --cpus 64 --memory 64").err;
+    assert!(wide.contains("the disk takes room as it fills, up to 61440 GiB"), "{wide}");
+    let computer = std::thread::available_parallelism().unwrap();
+    assert!(wide.contains(&format!("64 processors and this computer {computer}")) || computer.get() >= 64, "{wide}");
+    let iso = desk.file("debian.iso", &iso("Debian 99.1.0 amd64 n"));
+    let made = desk.good(&format!("create ninety-nine --iso {iso} --memory 64 --disk 1G"));
+    assert!(made.out.starts_with("Debian 99.\nBIOS: the image starts with nothing else.\n"), "{}", made.out);
+    assert!(desk.good("show ninety-nine").out.contains("Debian 99"));
+    desk.good("delete ninety-nine --yes");
+    desk.good("delete wide --yes");
     desk.bad("start three", "there is no machine “three”");
     desk.bad("pause one", "“one” is not running");
     let list = desk.good("--json list").json();
@@ -175,6 +186,32 @@ fn machines_come_and_go() {
 }
 
 #[test]
+fn a_machine_moves() {
+    let Some(desk) = Desk::new() else { return };
+    desk.good("create one --firmware bios --disk 1G --memory 64 --cpus 1");
+    let place = desk.folder.path().join("place");
+    desk.bad(&format!("move one {}", place.display()), "No such file");
+    std::fs::create_dir(&place).unwrap();
+    desk.good("start one");
+    desk.bad(&format!("move one {}", place.display()), "“one” is running: turn it off first");
+    desk.good("power-off one");
+    let moved = desk.good(&format!("move one {} --json", place.display())).json();
+    let there = place.canonicalize().unwrap().join("one");
+    assert_eq!(moved["folder"], there.to_str().unwrap());
+    assert!(there.join("disk.qcow2").is_file() && there.join("machine.toml").is_file());
+    desk.good("start one");
+    desk.good("wait one --state running --timeout 10");
+    desk.good("power-off one");
+    desk.bad(&format!("move one {}", there.display()), "choose another place");
+    let machines = desk.folder.path().join("home/machines");
+    desk.good(&format!("move one {}", machines.display()));
+    assert!(!there.exists() && machines.join("one").symlink_metadata().unwrap().is_dir());
+    desk.good(&format!("move one {}", place.display()));
+    desk.good("delete one");
+    assert_eq!(desk.entries("place") + desk.entries("home/machines"), 0);
+}
+
+#[test]
 fn settings_are_set_and_told() {
     let Some(desk) = Desk::new() else { return };
     desk.good("create one --firmware bios --disk 1G --memory 256 --cpus 1");
@@ -190,6 +227,11 @@ fn settings_are_set_and_told() {
     desk.bad("set one boot=cd0,cd7", "this machine has no “cd7” to start from");
     desk.bad("set one disk0.cache=unsafe", "takes writeback or direct");
     desk.good("set one boot= disk0.cache=writeback");
+    desk.good("set one group=Work");
+    assert_eq!(desk.good("list --json").json()[0]["group"], "Work");
+    assert!(desk.good("show one").out.contains("Work"));
+    desk.good("set one group=");
+    assert!(desk.good("list --json").json()[0]["group"].is_null());
     // All of it or nothing.
     desk.bad("set one processors=2 memory=1", "“memory” takes a number from 16");
     assert_eq!(desk.good("set one --json").json()["processors"], "1");
@@ -258,6 +300,15 @@ fn a_machine_runs() {
     assert_eq!(desk.good("qmp one query-status --json").json()["status"], "running");
     desk.bad("qmp one nonsense", "there is no command nonsense");
     desk.bad("qmp one {", "no QMP command");
+
+    let stats = desk.good("stats one --time 0.5 --json").json();
+    assert_eq!((&stats["drives"][0]["read"], &stats["drives"][0]["reads"]), (&(2 << 20).into(), &2.into()));
+    let rate = stats["drives"][0]["read-per-second"].as_f64().unwrap();
+    assert!((100_000.0..=2.1e6).contains(&rate), "{rate}");
+    assert_eq!((&stats["memory"]["used"], &stats["processors"]["load"]), (&(3 << 20).into(), &0.0.into()));
+    let said = desk.good("stats one --time 0").out;
+    assert!(said.contains("3.0 MiB of 256 MiB") && said.contains("4.0 MiB in all; written 0 B/s"), "{said}");
+    assert!(said.contains("net0") && said.contains("sent 0 B/s, 7 B in all"), "{said}");
 
     let cd = desk.file("data.iso", &iso("FREEDOS"));
     desk.good(&format!("medium one insert {cd}"));

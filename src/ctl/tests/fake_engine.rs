@@ -80,10 +80,19 @@ struct State {
     serial: String,
     captured: bool,
     cables: Vec<OwnedFd>,
+    asked: u64,
     clients: Vec<UnixStream>,
 }
 
 impl State {
+    /// A disk that moves a MiB from one question to the next.
+    fn stats(&mut self) -> Value {
+        self.asked += 1;
+        let stats =
+            json!({ "rd_bytes": self.asked << 20, "wr_bytes": 0, "rd_operations": self.asked, "wr_operations": 0 });
+        json!([{ "device": "disk0", "stats": stats }])
+    }
+
     fn tell(&mut self, event: &str, data: Value) {
         let line = json!({ "event": event, "data": data, "timestamp": { "seconds": 0, "microseconds": 0 } });
         self.clients.retain(|mut client| writeln!(client, "{line}").is_ok());
@@ -182,6 +191,10 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
             let file = fds.into_iter().next().ok_or("no descriptor")?;
             File::from(file).read_to_end(&mut bytes).unwrap();
             state.serial.push_str(&format!("[{} {}]", arguments["drive"], bytes.len()));
+        }
+        "query-blockstats" => return Ok(state.stats()),
+        "x-dormer-query-usage" => {
+            return Ok(json!({ "cpu-time": 0, "processors": 2, "memory": 3 << 20, "memory-size": 256 << 20 }));
         }
         "set_link" => state.serial.push_str(&format!("[{} {}]", arguments["name"], arguments["up"])),
         "x-dormer-connect" => {

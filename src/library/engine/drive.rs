@@ -36,12 +36,14 @@ pub fn eject(entry: &mut Entry, drive: &str) -> Result<()> {
     let _turn = entry.turn()?;
     *entry = entry.reload()?;
     let index = find(entry, drive)?;
+    if std::mem::take(&mut entry.machine.drives[index].installer) {
+        // First, so that nobody who hears of it takes the person for the engine.
+        entry.save()?;
+    }
     if !entry.is_stopped() {
         entry.running()?.control()?.execute(&Command::Eject { id: drive.to_owned() })?;
     }
-    let drive = &mut entry.machine.drives[index];
-    drive.image = None;
-    drive.installer = false;
+    entry.machine.drives[index].image = None;
     entry.save()
 }
 

@@ -7,6 +7,7 @@
 mod cable;
 mod capture;
 mod drive;
+mod installer;
 mod live;
 mod nat;
 mod running;
@@ -17,6 +18,7 @@ mod tap;
 
 pub use capture::{begin as begin_capture, end as end_capture};
 pub use drive::{eject, insert};
+pub use installer::note_installer_out;
 pub(crate) use live::follow;
 pub use running::Running;
 pub(crate) use runtime::{forget, sweep};

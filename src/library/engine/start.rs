@@ -27,11 +27,11 @@ use rustix::net::{
 
 use super::cable::{self, Cable};
 use super::runtime::{self, Sockets};
-use super::{Running, program};
+use super::{Running, installer, program};
 use crate::entry::Entry;
 use crate::error::{Error, Result, Trying};
 use crate::lock::Lock;
-use crate::{firmware, kvm};
+use crate::{firmware, host, kvm, room};
 
 /// How long a machine may take until it runs.
 const START: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ const LOG_BYTES: u64 = 1 << 20;
 pub struct Options {
     /// Stand still until `cont`.
     pub paused: bool,
-    /// Write what the first serial port and the firmware's debug port say into `logs/`, without limit.
+    /// Write what the firmware's debug port says into `logs/`, without limit.
     pub debug_logs: bool,
 }
 
@@ -59,6 +59,10 @@ pub fn start(entry: &Entry, options: &Options) -> Result<Running> {
 pub fn start_locked(entry: &Entry, lock: Lock, options: &Options) -> Result<Running> {
     entry.machine.check()?;
     let mut parts = Parts { descriptors: Vec::new(), notes: Vec::new() };
+    let mut entry = entry.clone();
+    parts.notes.extend(installer::take_out(&mut entry)?);
+    let entry = &entry;
+    parts.notes.extend(room::memory_note(entry.machine.memory, host::memory_available()));
     let sockets = runtime::make(entry.machine.uuid)?;
     let started = parts.start_message(entry, options, sockets).and_then(|(message, log)| {
         launch(&message, &parts.descriptors, lock, log, &entry.logs().join("engine.log"))
@@ -113,11 +117,11 @@ impl Parts {
         let log_index = self.add(log.try_clone().trying(|| "share the log".into())?);
         let (firmware, video_rom) = self.firmware(entry)?;
         let drives = self.drives(entry)?;
-        let debug = |parts: &mut Self, name: &str| -> Result<Option<FdIndex>> {
-            options.debug_logs.then(|| Ok(parts.add(fresh(&logs.join(name))?))).transpose()
+        let serial = Some(self.add(anew(&logs.join("serial.log"))?));
+        let debugcon = match options.debug_logs {
+            true => Some(self.add(fresh(&logs.join("firmware.log"))?)),
+            false => None,
         };
-        let serial = debug(self, "serial.log")?;
-        let debugcon = debug(self, "firmware.log")?;
         let mut networks = Vec::new();
         for (card, network) in machine.networks.iter().enumerate() {
             let id = format!("net{card}");
@@ -182,7 +186,7 @@ impl Parts {
                 (DriveKind::Disk, DriveBus::Ahci) => DriveSpecKind::AhciDisk,
                 (DriveKind::Disk, DriveBus::Virtio) => DriveSpecKind::VirtioBlk,
             };
-            Ok(DriveSpec { id, kind, image: self.image(entry, drive)? })
+            Ok(DriveSpec { id, kind, image: self.image(entry, drive)?, installer: drive.installer })
         };
         named.map(spec).collect()
     }
@@ -264,6 +268,14 @@ fn local_offset() -> i64 {
 
 fn fresh(path: &Path) -> Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).at("open", path)
+}
+
+/// A log that begins with this start, for appending; the one of the last start is put aside. The engine bounds its length.
+fn anew(path: &Path) -> Result<File> {
+    if path.metadata().is_ok_and(|data| data.len() > 0) {
+        std::fs::rename(path, path.with_extension("log.1")).at("put aside", path)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).at("open", path)
 }
 
 /// The engine's log, for appending; a long one is put aside first.

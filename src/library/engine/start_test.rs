@@ -50,6 +50,13 @@ fn logs_are_put_aside() {
     open_log(&path).unwrap().write_all(b"new").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
     assert!(folder.path().join("engine.log.1").exists());
+    // Of the serial port's, each start has its own; one without a word leaves the last.
+    let path = folder.path().join("serial.log");
+    anew(&path).unwrap().write_all(b"first").unwrap();
+    drop(anew(&path).unwrap());
+    anew(&path).unwrap().write_all(b"third").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"third");
+    assert_eq!(std::fs::read(folder.path().join("serial.log.1")).unwrap(), b"first");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Boots, Image, le16, le32};
 
 /// A CD's sector.
-const SECTOR: u64 = 2048;
+pub(super) const SECTOR: u64 = 2048;
 /// The volume descriptors start behind the system area.
 const FIRST_DESCRIPTOR: u64 = 16;
 /// More descriptors than any real disc has.
@@ -30,6 +30,8 @@ pub struct Volume {
     pub bytes: u64,
     /// Sector of the boot catalogue.
     pub(super) catalog: Option<u32>,
+    /// Sector of the root directory, and its bytes.
+    pub(super) root: (u32, u32),
 }
 
 /// Identifiers are padded with spaces, by some with zeros.
@@ -59,6 +61,7 @@ pub(super) fn volume(image: &Image<'_>) -> Option<Volume> {
                     application: text(&descriptor[574..702]),
                     bytes: u64::from(le32(&descriptor, 80)) * u64::from(le16(&descriptor, 128)),
                     catalog: None,
+                    root: (le32(&descriptor, 156 + 2), le32(&descriptor, 156 + 10)),
                 });
             }
             0xff => break,
@@ -109,12 +112,4 @@ pub(super) fn boots(image: &Image<'_>, volume: &Volume) -> Boots {
         default = false;
     }
     boots
-}
-
-/// A UDF file system without ISO 9660 beside it (ECMA-167 2/8, 3/9)?
-pub(super) fn is_udf(image: &Image<'_>) -> bool {
-    let identifier =
-        |sector: u64| image.read::<6>(sector * SECTOR).map(|bytes| [bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]]);
-    (FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + 8)
-        .any(|sector| identifier(sector).is_some_and(|id| &id == b"NSR02" || &id == b"NSR03"))
 }

@@ -96,7 +96,7 @@ fn an_iso_says_what_it_is() {
     assert_eq!((volume.volume.as_str(), volume.publisher.as_str()), ("Debian 12.4.0 amd64 n", "PUB"));
     assert_eq!(volume.bytes, 64 * SECTOR as u64);
     assert_eq!((medium.kind, medium.format), (MediumKind::Cd, ImageFormat::Raw));
-    assert_eq!(medium.system.name, "Debian", "by the fallback");
+    assert_eq!(medium.system.name, "Debian 12", "by the fallback");
     assert_eq!(medium.firmware(), Firmware::Uefi);
     medium.check_bootable().unwrap();
 
@@ -221,7 +221,7 @@ fn isos_of_other_tools() {
     let medium = inspect_with(&iso, &mut osinfo::Database::default).unwrap();
     assert_eq!(medium.boots, Boots { bios: true, uefi: true });
     assert_eq!(medium.volume.unwrap().publisher, "SOMEBODY");
-    assert_eq!(medium.system.name, "Ubuntu");
+    assert_eq!(medium.system.name, "Ubuntu 24.04");
 }
 
 #[test]

@@ -4,10 +4,18 @@
 //! hostile: everything read from them is bounded and checked.
 
 mod boot;
+mod clues;
+mod contents;
 mod guess;
 mod iso;
+mod iso_directory;
+mod languages;
 pub mod osinfo;
 mod partition;
+mod udf;
+mod why;
+mod wim;
+mod windows;
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, FileTypeExt};
@@ -17,6 +25,7 @@ use api::machine::{Firmware, ImageFormat, Profile, Wants};
 
 pub use boot::Boots;
 pub use iso::Volume;
+pub use windows::Windows;
 
 /// What a picked file cannot be used for, as a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +143,15 @@ pub struct System {
     pub live: bool,
     /// The processor it is for, by osinfo's name, when it is not x86.
     pub foreign: Option<String>,
+    /// What its installer says of itself, of Windows.
+    pub windows: Option<Windows>,
+}
+
+impl System {
+    /// What it is, as exactly as is known: “Windows 11 Pro, 64-bit, German”.
+    pub fn description(&self) -> String {
+        self.windows.as_ref().map_or_else(|| self.name.clone(), Windows::description)
+    }
 }
 
 impl Medium {
@@ -191,7 +209,13 @@ pub fn inspect_with(path: &Path, database: &mut dyn FnMut() -> osinfo::Database)
                 kind = MediumKind::Disk;
             }
         }
-        let system = database().identify(&volume).unwrap_or_else(|| guess::system(&volume, &path));
+        let system = match windows::find(&image, Some(&volume)) {
+            Some(windows) => windows.system(&database()),
+            None => {
+                let database = database();
+                database.identify(&volume).unwrap_or_else(|| guess::system(&volume, &path, &database))
+            }
+        };
         return Ok(medium(kind, ImageFormat::Raw, length, boots, Some(volume), system));
     }
     if let Some(size) = qcow2(&image, &path)? {
@@ -199,8 +223,11 @@ pub fn inspect_with(path: &Path, database: &mut dyn FnMut() -> osinfo::Database)
         return Ok(medium(MediumKind::Disk, ImageFormat::Qcow2, size, boots, None, guess::disk(&path)));
     }
     refuse_known(&image, &path)?;
-    if iso::is_udf(&image) {
-        let system = guess::disk(&path);
+    if udf::is_udf(&image) {
+        let system = match windows::find(&image, None) {
+            Some(windows) => windows.system(&database()),
+            None => guess::disk(&path),
+        };
         return Ok(medium(MediumKind::Cd, ImageFormat::Raw, length, Boots::default(), None, system));
     }
     if partition::is_disk(&image) {
@@ -245,9 +272,14 @@ impl Image<'_> {
     /// Bytes at an offset; `None` beyond the end and where the disk does not read.
     fn read<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        offset.checked_add(N as u64).filter(|&end| end <= self.length)?;
-        self.file.read_exact_at(&mut bytes, self.start.checked_add(offset)?).ok()?;
+        self.read_into(offset, &mut bytes)?;
         Some(bytes)
+    }
+
+    /// [`Image::read`] into bytes that are there.
+    fn read_into(&self, offset: u64, bytes: &mut [u8]) -> Option<()> {
+        offset.checked_add(bytes.len() as u64).filter(|&end| end <= self.length)?;
+        self.file.read_exact_at(bytes, self.start.checked_add(offset)?).ok()
     }
 }
 

@@ -144,6 +144,8 @@ impl Database {
 
     fn describe(&self, os: &Os, media: &Media) -> System {
         let (profile, firmware) = os.devices();
+        // There is no UEFI for 32-bit systems.
+        let firmware = if matches!(media.arch.as_str(), "i686" | "i386") { Firmware::Bios } else { firmware };
         System {
             id: Some(os.short_id.clone()),
             name: os.name.clone(),
@@ -154,6 +156,7 @@ impl Database {
             live: media.live,
             foreign: (!matches!(media.arch.as_str(), "x86_64" | "i686" | "i386" | "all" | ""))
                 .then(|| media.arch.clone()),
+            windows: None,
         }
     }
 
@@ -170,6 +173,7 @@ impl Database {
                 wants.processors = wants.processors.or(good.processors.or(least.processors).and_then(small));
                 wants.memory = wants.memory.or(good.memory.or(least.memory).map(|bytes| bytes.div_ceil(1 << 20)));
                 wants.disk = wants.disk.or(good.storage.or(least.storage).map(|bytes| bytes.div_ceil(1 << 30)));
+                wants.least_disk = wants.least_disk.or(least.storage.map(|bytes| bytes.div_ceil(1 << 30)));
             }
             if wants == Wants::default() {
                 queue.extend(os.parents.iter().rev().filter_map(|id| Some(&self.systems[*self.by_id.get(id)?])));

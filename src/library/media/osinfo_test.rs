@@ -25,6 +25,7 @@ const XML: &str = r#"<?xml version="1.0"?>
       <iso><volume-id>One (1|2) live$</volume-id><publisher-id>ONE</publisher-id></iso>
     </media>
     <media arch="aarch64"><iso><volume-id>One 2 arm</volume-id></iso></media>
+    <media arch="i686"><iso><volume-id>One 2 small</volume-id></iso></media>
     <media arch="x86_64"><iso><volume-id>One 1</volume-id><volume-size>4096</volume-size></iso></media>
     <media arch="x86_64"><iso><volume-id>(?!x)bad</volume-id></iso></media>
     <media arch="x86_64"><iso></iso></media>
@@ -49,13 +50,14 @@ fn media_are_matched() {
     let one = identify("One 1.5", "", 1).unwrap();
     assert_eq!((one.id.as_deref(), one.name.as_str()), (Some("one1"), "One & Only 1"));
     assert_eq!((one.live, one.foreign.clone()), (false, None));
-    assert_eq!(one.wants, Wants { processors: Some(2), memory: Some(2048), disk: Some(2) });
+    assert_eq!(one.wants, Wants { processors: Some(2), memory: Some(2048), disk: Some(2), least_disk: Some(2) });
     let live = identify("One 1 live", "ONE", 1).unwrap();
     assert_eq!((live.id.as_deref(), live.live), (Some("one2"), true), "who says more wins");
     assert_eq!(live.wants.memory, Some(2048), "inherited");
     assert_eq!(live.firmware, Firmware::Uefi);
     assert_eq!(identify("One 1 live", "TWO", 1).unwrap().id.as_deref(), Some("one1"));
     assert_eq!(identify("One 1", "", 4096).unwrap().id.as_deref(), Some("one2"), "an exact size says most");
+    assert_eq!(identify("One 2 small", "", 1).unwrap().firmware, Firmware::Bios, "no UEFI for 32-bit systems");
     assert_eq!(identify("One 2 arm", "", 1).unwrap().foreign.as_deref(), Some("aarch64"));
     assert_eq!(identify("Two", "", 1), None);
     assert_eq!(identify("", "", 0), None);

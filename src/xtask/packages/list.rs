@@ -63,6 +63,7 @@ pub(super) const PACKAGES: &[Package] = &[
     trixie(Build, "pkgconf"),
     at_least("4.18", trixie(Build, "libgtk-4-dev")),
     at_least("1.7", trixie(Build, "libadwaita-1-dev")),
+    at_least("0.76", trixie(Build, "libvte-2.91-gtk4-dev")),
     // By name, or Debian 12's stays, which has no bzip2.pc for cairo.
     at_least("1.0.8-6", trixie(Build, "libbz2-dev")),
     trixie(Build, "libasound2-dev"),
@@ -93,6 +94,9 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Media, "grub-efi-amd64-bin"),
     own(Media, "grub-common"),
     own(Media, "xorriso"),
+    // Discs and image files like those of Windows.
+    own(Media, "genisoimage"),
+    own(Media, "wimtools"),
     own(Media, "mtools"),
     own(Media, "mmdebstrap"),
     own(Media, "squashfs-tools"),

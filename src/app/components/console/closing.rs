@@ -10,7 +10,7 @@ use super::window::{ConsoleWindow, tell};
 use crate::actions;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
-use crate::remembered::Remembered;
+use crate::preferences::{CLOSING, Preferences};
 
 /// What becomes of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,33 +23,29 @@ pub(crate) enum Answer {
     PowerOff,
 }
 
-/// What is remembered under this name.
-const KEY: &str = "closing";
-/// Answers that may be given once for all, by the names that are remembered. Nothing may be lost by an answer that was not asked for.
+/// Nobody gave one: the person is asked.
+const ASK: &str = "ask";
+/// Answers that may be given once for all, by the words that are remembered. Nothing may be lost by an answer that was not asked for.
 const ONCE_FOR_ALL: [(&str, Answer); 2] =
     [("keep-running", Answer::KeepRunning), ("power-button", Answer::PowerButton)];
 
 /// The answer that was given once for all.
 fn remembered() -> Option<Answer> {
-    let name = Remembered::of_consoles().get(KEY)?;
-    ONCE_FOR_ALL.iter().find(|(known, _)| *known == name).map(|(_, answer)| *answer)
+    let word = Preferences::of_app().word(CLOSING)?;
+    ONCE_FOR_ALL.iter().find(|(known, _)| *known == word).map(|(_, answer)| *answer)
 }
 
 fn remember(answer: Option<Answer>) {
-    let name = ONCE_FOR_ALL.iter().find(|(_, known)| Some(*known) == answer).map(|(name, _)| *name);
-    Remembered::of_consoles().set(KEY, name);
+    let word = ONCE_FOR_ALL.iter().find(|(_, known)| Some(*known) == answer).map_or(ASK, |(word, _)| word);
+    Preferences::of_app().set_word(CLOSING, word);
 }
 
 /// Adds the switch that brings the question back.
-pub(super) fn install(root: &adw::ApplicationWindow) {
-    let action = actions::switch(root, "ask-closing", |action, on| {
-        remember((!on).then_some(Answer::KeepRunning));
-        action.set_state(&on.to_variant());
-    });
-    // Another console may have changed it.
-    let refresh = move || action.set_state(&remembered().is_none().to_variant());
-    refresh();
-    root.connect_is_active_notify(move |_| refresh());
+pub(super) fn install(root: &adw::ApplicationWindow, preferences: &Preferences) {
+    let action = actions::switch(root, "ask-closing", |_, on| remember((!on).then_some(Answer::KeepRunning)));
+    let show = move || action.set_state(&remembered().is_none().to_variant());
+    show();
+    preferences.watch(CLOSING, show);
 }
 
 /// Asks about a machine of this name.

@@ -15,9 +15,11 @@ use super::typing::Typist;
 use super::window::ConsoleWindow;
 use super::{closing, grab, send_keys, view};
 use crate::actions;
-use crate::components::pick_cd;
-use crate::i18n::gettext;
+use crate::components::{pick_cd, shortcuts};
+use crate::host_key::HostKey;
+use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
+use crate::preferences::Preferences;
 
 /// Actions that are not always there.
 pub(super) struct Actions {
@@ -46,6 +48,7 @@ impl Actions {
     pub(super) fn new(
         root: &adw::ApplicationWindow,
         display: &Display,
+        preferences: &Preferences,
         sender: &ComponentSender<ConsoleWindow>,
     ) -> Self {
         let ask = |order: Order| {
@@ -65,7 +68,9 @@ impl Actions {
         });
         let hint = sender.clone();
         let grab = grab::install(root, display, move || {
-            hint.input(ConsoleMsg::Toast(gettext("Press Ctrl+Alt+G to give the desktop its shortcuts back")));
+            let keys = HostKey::chosen().release();
+            let text = gettext_f("Press {keys} to give the desktop its shortcuts back", &[("keys", &keys)]);
+            hint.input(ConsoleMsg::Toast(text));
         });
         let weak = root.downgrade();
         actions::plain(root, "fullscreen", move || {
@@ -73,7 +78,7 @@ impl Actions {
                 window.set_fullscreened(!window.is_fullscreen());
             }
         });
-        let pick = sender.clone();
+        let (pick, serial) = (sender.clone(), sender.clone());
         let live = vec![
             pause.clone(),
             keys,
@@ -81,6 +86,7 @@ impl Actions {
             actions::plain(root, "reset", ask(Order::Reset)),
             actions::plain(root, "power-button", ask(Order::PowerButton)),
             actions::plain(root, "power-off", ask(Order::PowerOff)),
+            actions::plain(root, "serial", move || serial.input(ConsoleMsg::Serial)),
             actions::plain(root, "insert-cd", move || pick.input(ConsoleMsg::PickCd)),
         ];
         let running = [("type-clipboard", TypedText::Clipboard), ("type-text", TypedText::Dialog)];
@@ -101,7 +107,8 @@ impl Actions {
         actions::plain(root, "start-again", ask(Order::Start));
         let log = sender.clone();
         actions::plain(root, "show-log", move || drop(log.output(ConsoleOutput::ShowLog)));
-        closing::install(root);
+        closing::install(root, preferences);
+        shortcuts::install(root);
         Self { live, running: running.into(), picture: picture.into(), eject, pause }
     }
 
@@ -151,6 +158,9 @@ pub(super) fn menu() -> gio::Menu {
     );
     let window = gio::Menu::new();
     window.append_submenu(Some(&gettext("_Screen")), &view::menu());
+    // The narrowest header bar has no button for them.
+    window.append_submenu(Some(&gettext("Send _Keys")), &send_keys::menu());
+    window.append(Some(&gettext("_Serial Console")), Some("win.serial"));
     window.append(Some(&gettext("Give _Desktop Shortcuts to the Machine")), Some("win.grab-keyboard"));
     window.append(Some(&gettext("Ask Before C_losing")), Some("win.ask-closing"));
     menu.append_section(None, &window);
@@ -162,5 +172,6 @@ pub(super) fn menu() -> gio::Menu {
             (gettext("Power _Off…"), "win.power-off"),
         ],
     );
+    actions::section(&menu, &[shortcuts::item()]);
     menu
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::display::Display;
 use super::messages::ConsoleMsg;
+use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
 use crate::{machines, words};
 
@@ -42,6 +43,7 @@ struct Seen {
     absolute: bool,
     captured: bool,
     leds: Leds,
+    host_key: HostKey,
 }
 
 impl Devices {
@@ -71,12 +73,13 @@ impl Devices {
     }
 
     /// Shows the devices as they are now.
-    pub(super) fn show(&self, machine: &Machine, display: &Display) {
+    pub(super) fn show(&self, machine: &Machine, display: &Display, host_key: HostKey) {
         let seen = Seen {
             picture: display.texture().map(|texture| (texture.width(), texture.height())),
             absolute: display.absolute().unwrap_or(true),
             captured: display.is_captured(),
             leds: display.leds(),
+            host_key,
         };
         let devices = devices(machine, &self.networks.borrow(), seen);
         // Rows that stay keep the focus.
@@ -144,7 +147,7 @@ fn devices(machine: &Machine, networks: &[NetworkStatus], seen: Seen) -> Vec<Dev
     };
     let pointer = match (seen.absolute, seen.captured) {
         (true, _) => gettext("Goes in and out freely"),
-        (false, true) => gettext("Captured until Ctrl+Alt+G"),
+        (false, true) => gettext_f("Captured until {keys}", &[("keys", &seen.host_key.release())]),
         (false, false) => gettext("Captured by a click into the screen"),
     };
     let pointer =

@@ -17,6 +17,7 @@ use gtk::subclass::prelude::*;
 use gtk::{gdk, glib, graphene, gsk};
 
 use super::hold::Hold;
+use super::host::Host;
 use super::watch::Watch;
 use super::{keyboard, pointer};
 use console::geometry::{Placement, Scaling, logical_length};
@@ -47,6 +48,7 @@ mod imp {
         pub(in super::super) told: Cell<(u32, u32)>,
         /// The guest's screen does not follow the window.
         pub(in super::super) fixed: Cell<bool>,
+        pub(super) host: RefCell<Host>,
     }
 
     #[glib::object_subclass]
@@ -249,7 +251,13 @@ impl Display {
 
     /// Everything the person holds down is up for the guest.
     pub(crate) fn release_keys(&self) {
+        self.host().borrow_mut().forget();
         self.tell(Console::release_all);
+    }
+
+    /// Which keys are the console's.
+    pub(super) fn host(&self) -> &RefCell<Host> {
+        &self.imp().host
     }
 
     /// Does the guest take absolute positions? None when nothing is attached.

@@ -1,13 +1,14 @@
 //! The keyboard over a machine's screen.
 //!
 //! Keys go to the guest by position (evdev codes), before the window or an input method sees them. GTK's hardware codes are evdev's
-//! plus 8, on Wayland and on X11.
+//! plus 8, on Wayland and on X11. Combinations with the host key are the console's.
 
 use console::Console;
 use gtk::glib;
 use gtk::prelude::*;
 
 use super::display::Display;
+use super::host::Key;
 
 /// What X and Wayland keymaps add to evdev's codes.
 const XKB_OFFSET: u32 = 8;
@@ -44,8 +45,17 @@ fn key(display: &Display, code: u32, down: bool) -> glib::Propagation {
     if display.absolute().is_none() {
         return glib::Propagation::Proceed;
     }
-    if let Some(code) = code.checked_sub(XKB_OFFSET).and_then(|code| u16::try_from(code).ok()) {
-        display.tell(|console: &mut Console| console.key(code, down));
+    let Some(code) = code.checked_sub(XKB_OFFSET).and_then(|code| u16::try_from(code).ok()) else {
+        return glib::Propagation::Stop;
+    };
+    let whose = display.host().borrow_mut().key(code, down);
+    match whose {
+        Key::Guest => display.tell(|console: &mut Console| console.key(code, down)),
+        Key::Console(None) => {}
+        Key::Console(Some(action)) => {
+            // An action of the console's window; elsewhere there is none, and nothing to do.
+            let _ = display.activate_action(action, None);
+        }
     }
     glib::Propagation::Stop
 }

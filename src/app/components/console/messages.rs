@@ -8,6 +8,7 @@ use super::closing::Answer;
 use super::ending::Ending;
 use super::screenshot::Screenshot;
 use super::typed_text::TypedText;
+use crate::host_key::HostKey;
 use crate::machines::{Order, Summary};
 
 /// What the console is told.
@@ -33,8 +34,12 @@ pub(crate) enum ConsoleMsg {
     PictureSize(u32, u32),
     /// The pointer is captured, or not.
     Captured(bool),
+    /// This is the host key from now on.
+    HostKey(HostKey),
     /// The window is in full screen, or not.
     Fullscreen(bool),
+    /// The window is so narrow that its header bar has room for few buttons, or not.
+    Narrow(bool),
     /// The person asks this of the machine.
     Ask(Order),
     /// The person picks an image for the CD drive.
@@ -43,6 +48,8 @@ pub(crate) enum ConsoleMsg {
     Screenshot(Screenshot),
     /// The person has a text typed into the guest.
     Type(TypedText),
+    /// The person opens the machine's serial console.
+    Serial,
     /// The person looks at the machine's devices.
     LookAtDevices,
     /// What the engine says of its network cards.

@@ -8,6 +8,7 @@ mod ending;
 mod fullscreen;
 mod grab;
 mod hold;
+mod host;
 mod keyboard;
 mod messages;
 mod pointer;

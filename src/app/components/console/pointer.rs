@@ -1,7 +1,7 @@
 //! The pointer over a machine's screen.
 //!
 //! A guest with a tablet gets positions, and the pointer comes and goes freely. A guest with a mouse gets movements, and only while the
-//! pointer is captured: a click into the screen captures it, Ctrl+Alt+G lets it go. A desktop that can [`Hold`] the pointer tells its
+//! pointer is captured: a click into the screen captures it, the host key lets it go. A desktop that can [`Hold`] the pointer tells its
 //! movements; on others they are taken from positions, and end at the widget's edge.
 
 use std::cell::Cell;

@@ -14,7 +14,8 @@ use gtk::{gio, glib};
 use super::display::Display;
 use super::type_dialog;
 use super::typed_text::{self, Refusal, TypedText};
-use crate::i18n::gettext;
+use crate::host_key::HostKey;
+use crate::i18n::{gettext, gettext_f};
 
 /// Types a text that comes from there. `refused` hears why it cannot be typed.
 pub(super) fn begin(
@@ -52,6 +53,7 @@ const PACE: Duration = Duration::from_millis(20);
 pub(super) struct Typist {
     display: glib::WeakRef<Display>,
     bar: gtk::Box,
+    label: gtk::Label,
     progress: gtk::ProgressBar,
     rest: RefCell<VecDeque<Press>>,
     total: Cell<usize>,
@@ -73,7 +75,8 @@ impl Typist {
             .build();
         let words = gtk::Box::builder().orientation(gtk::Orientation::Vertical).valign(gtk::Align::Center).spacing(6);
         let words = words.build();
-        words.append(&gtk::Label::new(Some(&gettext("Typing… Press Ctrl+Alt+G to stop"))));
+        let label = gtk::Label::new(None);
+        words.append(&label);
         let progress = gtk::ProgressBar::new();
         progress.update_property(&[gtk::accessible::Property::Label(&gettext("Typed so far"))]);
         words.append(&progress);
@@ -90,6 +93,7 @@ impl Typist {
         let typist = Rc::new(Self {
             display: display.downgrade(),
             bar,
+            label,
             progress,
             rest: RefCell::default(),
             total: Cell::new(0),
@@ -142,6 +146,11 @@ impl Typist {
         self.rest.borrow_mut().clear();
         self.total.set(0);
         self.bar.set_visible(false);
+    }
+
+    /// It says how it is stopped.
+    pub(super) fn set_host_key(&self, key: HostKey) {
+        self.label.set_label(&gettext_f("Typing… Press {keys} to stop", &[("keys", &key.release())]));
     }
 
     /// It waits while the machine stands.

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::display::Display;
 use crate::actions;
 use crate::i18n::gettext;
-use crate::remembered::Remembered;
+use crate::preferences::{self, Preferences};
 use console::geometry::Scaling;
 
-/// Names of the actions and of what is remembered.
+/// Names of the actions.
 const SCALING: &str = "scaling";
 const RESIZE: &str = "resize-guest";
 
@@ -19,10 +19,10 @@ const SCALINGS: [(&str, Scaling); 3] =
     [("fit", Scaling::Fit), ("actual", Scaling::Actual), ("multiples", Scaling::Multiples)];
 
 /// Adds the actions, and shows the screen as the person had it.
-pub(super) fn install(root: &adw::ApplicationWindow, display: &Display, machine: Uuid) {
-    let remembered = Remembered::of(machine);
-    let name = remembered.get(SCALING).filter(|name| scaling(name).is_some()).unwrap_or(SCALINGS[0].0.into());
-    let weak = display.downgrade();
+pub(super) fn install(root: &adw::ApplicationWindow, display: &Display, machine: Uuid, app: &Preferences) {
+    let own = Preferences::of_machine(machine);
+    let name = own.word(preferences::SCALING).filter(|name| scaling(name).is_some()).unwrap_or(SCALINGS[0].0.into());
+    let (weak, scaled) = (display.downgrade(), own.clone());
     let choose = gio::SimpleAction::new_stateful(SCALING, Some(glib::VariantTy::STRING), &name.to_variant());
     display.set_scaling(scaling(&name).unwrap_or_default());
     choose.connect_change_state(move |action, name| {
@@ -30,22 +30,34 @@ pub(super) fn install(root: &adw::ApplicationWindow, display: &Display, machine:
         if let (Some(display), Some(scaling)) = (weak.upgrade(), scaling(name)) {
             action.set_state(&name.to_variant());
             display.set_scaling(scaling);
-            Remembered::of(machine).set(SCALING, Some(name));
+            scaled.set_word(preferences::SCALING, name);
         }
     });
     root.add_action(&choose);
 
-    let follows = remembered.get(RESIZE).as_deref() != Some("false");
-    let weak = display.downgrade();
-    display.set_resizes_guest(follows);
+    let (weak, kept) = (display.downgrade(), own.clone());
     let follow = actions::switch(root, RESIZE, move |action, on| {
         if let Some(display) = weak.upgrade() {
             action.set_state(&on.to_variant());
             display.set_resizes_guest(on);
-            Remembered::of(machine).set(RESIZE, Some(if on { "true" } else { "false" }));
+            kept.set_word(preferences::RESIZE_GUEST, if on { "yes" } else { "no" });
         }
     });
-    follow.set_state(&follows.to_variant());
+    let weak = display.downgrade();
+    let show = move || {
+        // A machine of which nothing was said is as all machines are.
+        let follows = match own.word(preferences::RESIZE_GUEST).as_deref() {
+            Some("yes") => true,
+            Some("no") => false,
+            _ => Preferences::of_app().is_on(preferences::RESIZE_GUEST),
+        };
+        if let Some(display) = weak.upgrade() {
+            follow.set_state(&follows.to_variant());
+            display.set_resizes_guest(follows);
+        }
+    };
+    show();
+    app.watch(preferences::RESIZE_GUEST, show);
 }
 
 fn scaling(name: &str) -> Option<Scaling> {

@@ -16,9 +16,11 @@ use super::ending::Ending;
 use super::messages::{ConsoleMsg, ConsoleOutput};
 use super::typing::{self, Typist};
 use super::{room, screenshot, send_keys, view};
-use crate::components::ask;
+use crate::components::{ask, serial};
+use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{Order, Summary};
+use crate::preferences::{HOST_KEY, Preferences};
 use crate::words;
 
 /// The console.
@@ -28,12 +30,17 @@ pub(crate) struct ConsoleWindow {
     /// The window is closed when the machine is off.
     pub(super) closing: bool,
     fullscreen: bool,
+    /// Only what is in no menu has a place in the header bar.
+    narrow: bool,
     captured: bool,
     /// The guest shows a picture.
     picture: bool,
     actions: Actions,
     devices: Devices,
     typist: Rc<Typist>,
+    host_key: HostKey,
+    /// Changes are told as long as these live.
+    _preferences: Preferences,
 }
 
 /// What the window shows.
@@ -86,52 +93,65 @@ impl Component for ConsoleWindow {
                     #[watch]
                     set_top_bar_style: if model.fullscreen { adw::ToolbarStyle::Raised } else { adw::ToolbarStyle::Flat },
 
-                    #[name = "header"]
-                    add_top_bar = &adw::HeaderBar {
+                    add_top_bar = &adw::BreakpointBin {
+                        set_size_request: (320, 46),
+                        add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+                            adw::BreakpointConditionLengthType::MaxWidth, 440.0, adw::LengthUnit::Sp,
+                        )) {
+                            connect_apply[sender] => move |_| sender.input(ConsoleMsg::Narrow(true)),
+                            connect_unapply[sender] => move |_| sender.input(ConsoleMsg::Narrow(false)),
+                        },
+
+                        #[name = "header"]
                         #[wrap(Some)]
-                        set_title_widget = &adw::WindowTitle {
-                            #[watch]
-                            set_title: model.summary.name(),
-                            #[watch]
-                            set_subtitle: &model.subtitle(),
-                        },
-                        pack_start = &gtk::ToggleButton {
-                            set_icon_name: "media-playback-pause-symbolic",
-                            set_action_name: Some("win.pause"),
-                            #[watch]
-                            set_tooltip_text: Some(&model.pause_tooltip()),
-                            #[watch]
-                            set_visible: model.phase == Phase::Live,
-                        },
-                        #[name = "menu_button"]
-                        pack_end = &gtk::MenuButton {
-                            set_icon_name: "view-more-symbolic",
-                            set_tooltip_text: Some(&gettext("Machine Menu")),
-                            set_menu_model: Some(&commands::menu()),
-                        },
-                        pack_end = &gtk::Button {
-                            #[watch]
-                            set_icon_name: if model.fullscreen { "view-restore-symbolic" } else { "view-fullscreen-symbolic" },
-                            #[watch]
-                            set_tooltip_text: Some(&model.fullscreen_tooltip()),
-                            set_action_name: Some("win.fullscreen"),
-                        },
-                        #[name = "devices_button"]
-                        pack_end = &gtk::MenuButton {
-                            set_icon_name: "computer-symbolic",
-                            set_tooltip_text: Some(&gettext("Devices")),
-                            set_popover: Some(model.devices.popover()),
-                            connect_active_notify[sender] => move |_| sender.input(ConsoleMsg::LookAtDevices),
-                            #[watch]
-                            set_visible: model.is_live(),
-                        },
-                        #[name = "keys_button"]
-                        pack_end = &gtk::MenuButton {
-                            set_icon_name: "input-keyboard-symbolic",
-                            set_tooltip_text: Some(&gettext("Send Keys")),
-                            set_menu_model: Some(&send_keys::menu()),
-                            #[watch]
-                            set_visible: model.phase == Phase::Live,
+                        set_child = &adw::HeaderBar {
+                            #[wrap(Some)]
+                            set_title_widget = &adw::WindowTitle {
+                                #[watch]
+                                set_title: model.summary.name(),
+                                #[watch]
+                                set_subtitle: &model.subtitle(),
+                            },
+                            pack_start = &gtk::ToggleButton {
+                                set_icon_name: "media-playback-pause-symbolic",
+                                set_action_name: Some("win.pause"),
+                                #[watch]
+                                set_tooltip_text: Some(&model.pause_tooltip()),
+                                #[watch]
+                                set_visible: model.phase == Phase::Live,
+                            },
+                            #[name = "menu_button"]
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "view-more-symbolic",
+                                set_tooltip_text: Some(&gettext("Machine Menu")),
+                                set_menu_model: Some(&commands::menu()),
+                            },
+                            pack_end = &gtk::Button {
+                                #[watch]
+                                set_icon_name: if model.fullscreen { "view-restore-symbolic" } else { "view-fullscreen-symbolic" },
+                                #[watch]
+                                set_tooltip_text: Some(&model.fullscreen_tooltip()),
+                                set_action_name: Some("win.fullscreen"),
+                                #[watch]
+                                set_visible: !model.narrow,
+                            },
+                            #[name = "devices_button"]
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "computer-symbolic",
+                                set_tooltip_text: Some(&gettext("Devices")),
+                                set_popover: Some(model.devices.popover()),
+                                connect_active_notify[sender] => move |_| sender.input(ConsoleMsg::LookAtDevices),
+                                #[watch]
+                                set_visible: model.is_live(),
+                            },
+                            #[name = "keys_button"]
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "input-keyboard-symbolic",
+                                set_tooltip_text: Some(&gettext("Send Keys")),
+                                set_menu_model: Some(&send_keys::menu()),
+                                #[watch]
+                                set_visible: model.phase == Phase::Live && !model.narrow,
+                            },
                         },
                     },
 
@@ -210,7 +230,8 @@ impl Component for ConsoleWindow {
                                     set_margin_end: 12,
                                     set_wrap: true,
                                     set_justify: gtk::Justification::Center,
-                                    set_label: &gettext("Press Ctrl+Alt+G to release the pointer"),
+                                    #[watch]
+                                    set_label: &gettext_f("Press {keys} to release the pointer", &[("keys", &model.host_key.release())]),
                                 },
                             },
                         },
@@ -259,18 +280,25 @@ impl Component for ConsoleWindow {
         let display = Display::default();
         let spinner = adw::SpinnerPaintable::new(Some(&display));
         let typist = Typist::new(&display);
-        let actions = Actions::new(&root, &display, &sender);
-        view::install(&root, &display, summary.uuid());
+        let preferences = Preferences::of_app();
+        let actions = Actions::new(&root, &display, &preferences, &sender);
+        view::install(&root, &display, summary.uuid(), &preferences);
+        let input = sender.input_sender().clone();
+        preferences.watch(HOST_KEY, move || input.emit(ConsoleMsg::HostKey(HostKey::chosen())));
+        sender.input(ConsoleMsg::HostKey(HostKey::chosen()));
         let model = Self {
             summary,
             phase: Phase::Starting,
             closing: false,
             fullscreen: false,
+            narrow: false,
             captured: false,
             picture: false,
             actions,
             devices: Devices::new(),
             typist,
+            host_key: HostKey::default(),
+            _preferences: preferences,
         };
         let widgets = view_output!();
         Self::listen(&root, &widgets, &display, &model.typist, &sender);
@@ -319,6 +347,11 @@ impl Component for ConsoleWindow {
                 room::grow(root, &widgets.display, (width, height));
             }
             ConsoleMsg::Captured(captured) => self.captured = captured,
+            ConsoleMsg::HostKey(key) => {
+                self.host_key = key;
+                widgets.display.host().borrow_mut().set_key(key);
+                self.typist.set_host_key(key);
+            }
             ConsoleMsg::Fullscreen(fullscreen) => {
                 self.fullscreen = fullscreen;
                 if fullscreen {
@@ -328,6 +361,7 @@ impl Component for ConsoleWindow {
                     );
                 }
             }
+            ConsoleMsg::Narrow(narrow) => self.narrow = narrow,
             ConsoleMsg::Ask(order) => self.ask(order, &sender, root),
             ConsoleMsg::PickCd => commands::pick_cd(root, &sender),
             ConsoleMsg::Screenshot(to) => {
@@ -337,6 +371,7 @@ impl Component for ConsoleWindow {
                 let input = sender.input_sender().clone();
                 typing::begin(from, root, &self.typist, move |why| input.emit(ConsoleMsg::Toast(why)));
             }
+            ConsoleMsg::Serial => serial::open(self.summary.uuid(), self.summary.name()),
             // They are shown after every message.
             ConsoleMsg::LookAtDevices => self.devices.ask(self.summary.uuid(), sender.input_sender()),
             ConsoleMsg::Networks(networks) => self.devices.take(networks),
@@ -344,7 +379,7 @@ impl Component for ConsoleWindow {
             ConsoleMsg::Leave(answer) => self.leave(answer, &widgets.display, &sender),
         }
         self.follow();
-        self.devices.show(&self.summary.entry.machine, &widgets.display);
+        self.devices.show(&self.summary.entry.machine, &widgets.display, self.host_key);
         let page = match self.phase {
             Phase::Starting => "starting",
             Phase::Live => "live",

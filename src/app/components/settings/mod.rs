@@ -301,7 +301,7 @@ impl SettingsDialog {
     fn build(&mut self, root: &adw::PreferencesDialog, sender: &ComponentSender<Self>) {
         let general = self.page(root, "general", &gettext("General"), "computer-symbolic");
         general.set_banner(Some(&self.banner));
-        self.group(&general, "", &[Key::Name, Key::Os, Key::Clock, Key::Autostart], sender);
+        self.group(&general, "", &[Key::Name, Key::Group, Key::Os, Key::Clock, Key::Autostart], sender);
         self.group(&general, &gettext("Keyboard and Mouse"), &[Key::VirtioInput], sender);
         let notes = Notes::new(sender.input_sender().clone());
         general.add(&notes.group);

@@ -8,6 +8,7 @@ use crate::i18n::gettext;
 pub(super) fn of(key: Key) -> (String, String) {
     let (title, about) = match key {
         Key::Name => (gettext("Name"), String::new()),
+        Key::Group => (gettext("Group"), gettext("Machines of one group stand together in the list")),
         Key::Os => (gettext("System"), gettext("What is installed in it")),
         Key::Clock => (gettext("Clock"), gettext("Linux and BSD expect UTC; Windows and DOS expect local time")),
         Key::VirtioInput => (

@@ -7,9 +7,11 @@ use uuid::Uuid;
 
 use super::{Window, WindowMsg};
 use crate::actions;
+use crate::components::{preferences, serial};
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};
 use crate::sort_by::SortBy;
+use crate::view_as::ViewAs;
 
 /// What must be so for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +41,22 @@ pub(super) fn add(
     root: &adw::ApplicationWindow,
     sender: &ComponentSender<Window>,
     sort: SortBy,
+    view: ViewAs,
 ) -> Vec<(gio::SimpleAction, Needs)> {
     let say = |message: fn() -> WindowMsg| {
         let sender = sender.clone();
         move || sender.input(message())
     };
     actions::plain(root, "new", say(|| WindowMsg::New(None)));
+    actions::plain(root, "help", say(|| WindowMsg::Help));
     actions::plain(root, "about", say(|| WindowMsg::About));
     actions::plain(root, "shortcuts", say(|| WindowMsg::Shortcuts));
+    let weak = root.downgrade();
+    actions::plain(root, "preferences", move || {
+        if let Some(root) = weak.upgrade() {
+            preferences::present(&root);
+        }
+    });
     actions::plain(root, "close", say(|| WindowMsg::Close));
     actions::plain(root, "quit", say(|| WindowMsg::Quit));
     actions::plain(root, "kvm-advice", say(|| WindowMsg::KvmAdvice));
@@ -55,6 +65,12 @@ pub(super) fn add(
     actions::choice(root, "sort", sort.word(), move |word| {
         if let Some(sort) = SortBy::from_word(word) {
             sorted.input(WindowMsg::Sort(sort));
+        }
+    });
+    let viewed = sender.clone();
+    actions::choice(root, "view", view.word(), move |word| {
+        if let Some(view) = ViewAs::from_word(word) {
+            viewed.input(WindowMsg::View(view));
         }
     });
     actions::plain(root, "show-broken", say(|| WindowMsg::ShowBroken));
@@ -72,6 +88,9 @@ pub(super) fn add(
             show.input(WindowMsg::ShowMachine(uuid));
         }
     });
+    // With a place, for D-Bus.
+    let moved = sender.clone();
+    actions::with_text(root, "move-to", move |place| moved.input(WindowMsg::MoveTo(place.into())));
     // By name, for D-Bus.
     let open = sender.clone();
     actions::with_text(&application, "open", move |uuid| {
@@ -82,18 +101,23 @@ pub(super) fn add(
     for (action, keys) in [
         ("win.new", "<Ctrl>n"),
         ("win.search", "<Ctrl>f"),
+        ("win.view::list", "<Ctrl>1"),
+        ("win.view::grid", "<Ctrl>2"),
         ("win.open", "<Ctrl>Return"),
         ("win.settings", "<Ctrl>comma"),
         ("win.rename", "F2"),
         ("win.delete", "<Ctrl>Delete"),
         ("win.shortcuts", "<Ctrl>question"),
+        ("win.help", "F1"),
         ("win.close", "<Ctrl>w"),
         ("win.quit", "<Ctrl>q"),
-        // Of consoles. All other keys are the guest's.
+        // Of consoles. All other keys are the guest's, but with the host key.
         ("win.fullscreen", "F11"),
-        ("win.release-input", "<Ctrl><Alt>g"),
     ] {
         application.set_accels_for_action(action, &[keys]);
+    }
+    for (action, keys) in serial::KEYS {
+        application.set_accels_for_action(action, keys);
     }
 
     let of_machine =
@@ -108,9 +132,13 @@ pub(super) fn add(
         of_machine("settings", Needs::Machine, || WindowMsg::Settings),
         of_machine("create-launcher", Needs::Machine, || WindowMsg::AskSelected(Order::CreateLauncher)),
         of_machine("open-folder", Needs::Machine, || WindowMsg::OpenFolder),
+        of_machine("serial", Needs::Live, || WindowMsg::Serial),
         of_machine("show-log", Needs::Machine, || WindowMsg::ShowLog(None)),
         // Of one that runs it says why not.
         of_machine("rename", Needs::Machine, || WindowMsg::Rename),
+        of_machine("group", Needs::Machine, || WindowMsg::AskGroup),
+        // As with another name.
+        of_machine("move", Needs::Machine, || WindowMsg::AskPlace),
         of_machine("delete", Needs::Stopped, || WindowMsg::Delete),
     ]
 }
@@ -118,6 +146,11 @@ pub(super) fn add(
 /// The main menu where there is a list.
 pub(super) fn list_menu() -> gio::Menu {
     let menu = gio::Menu::new();
+    actions::titled_section(
+        &menu,
+        &gettext("View As"),
+        &[(gettext("_List"), "win.view::list"), (gettext("_Grid"), "win.view::grid")],
+    );
     actions::titled_section(
         &menu,
         &gettext("Sort By"),
@@ -132,7 +165,12 @@ pub(super) fn primary_menu() -> gio::Menu {
     let menu = gio::Menu::new();
     actions::section(
         &menu,
-        &[(gettext("_Keyboard Shortcuts"), "win.shortcuts"), (gettext("_About Dormer"), "win.about")],
+        &[
+            (gettext("_Preferences"), "win.preferences"),
+            (gettext("_Keyboard Shortcuts"), "win.shortcuts"),
+            (gettext("_Help"), "win.help"),
+            (gettext("_About Dormer"), "win.about"),
+        ],
     );
     menu
 }

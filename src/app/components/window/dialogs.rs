@@ -1,4 +1,5 @@
-//! The dialogs over the window: a new machine, a machine's settings and logs; and its folder, which another program shows.
+//! The dialogs over the window: a new machine, a machine's settings and logs; and what stands beside it: a serial console, and the
+//! machine's folder, which another program shows.
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::{Window, WindowMsg, tell};
 use crate::components::logs::LogsDialog;
 use crate::components::new_machine::{NewMachineDialog, NewMachineMsg, NewMachineOutput};
+use crate::components::serial;
 use crate::components::settings::{SettingsDialog, SettingsOutput};
 use crate::i18n::gettext_f;
 
@@ -65,6 +67,13 @@ impl Window {
             LogsDialog::builder().launch((uuid, name)).forward(sender.input_sender(), |()| WindowMsg::LogsClosed);
         dialog.widget().present(Some(&parent));
         self.logs = Some(dialog);
+    }
+
+    /// Opens a serial console.
+    pub(super) fn open_serial(&self) {
+        if let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) {
+            serial::open(summary.uuid(), summary.name());
+        }
     }
 
     /// Shows a machine's folder in the file manager.

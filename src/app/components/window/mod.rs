@@ -6,36 +6,45 @@ mod broken;
 mod commands;
 mod deletion;
 mod dialogs;
+mod group;
+mod moving;
 mod notices;
 mod orders;
 mod pictures;
 mod quitting;
 mod rename;
+mod shape;
+mod shown;
+
+pub(crate) use self::quitting::is_last;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use adw::prelude::*;
-use api::control::RunState;
 use console::Console;
 use gtk::{gdk, gio, glib};
 use library::kvm::KvmState;
-use library::{Discarded, Loss, State};
+use library::{Discarded, Loss};
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use self::background::{look_again, monitors, watch};
+use self::background::monitors;
 use self::commands::Needs;
+use self::moving::Moving;
+use self::shape::Shape;
 use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::logs::LogsDialog;
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::NewMachineDialog;
-use super::settings::{SettingsDialog, SettingsMsg};
-use super::{about, ask, dropped, shortcuts};
+use super::settings::SettingsDialog;
+use super::{about, ask, dropped, help, shortcuts};
 use crate::i18n::gettext;
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::sort_by::SortBy;
+use crate::view_as::ViewAs;
 use crate::words;
 
 /// The main window.
@@ -77,6 +86,10 @@ pub(crate) struct Window {
     noticed: HashSet<Uuid>,
     /// A machine to show once the library has been looked at.
     wanted: Option<Uuid>,
+    /// The machine that is being moved.
+    moving: Option<Moving>,
+    /// None before there are widgets.
+    shape: Option<Rc<Shape>>,
 }
 
 /// What the window is told.
@@ -106,6 +119,12 @@ pub(crate) enum WindowMsg {
     AskSelected(Order),
     /// The person wants another name for the selected machine.
     Rename,
+    /// The person wants the selected machine in another group.
+    AskGroup,
+    /// The person wants the selected machine's folder elsewhere.
+    AskPlace,
+    /// Move it there.
+    MoveTo(PathBuf),
     /// The person wants to delete the selected machine.
     Delete,
     /// The person wants it back.
@@ -132,6 +151,8 @@ pub(crate) enum WindowMsg {
     ShowLog(Option<Uuid>),
     /// They are closed.
     LogsClosed,
+    /// Open a serial console of the selected machine.
+    Serial,
     /// Show the selected machine's folder.
     OpenFolder,
     /// Say this of a machine for a moment.
@@ -146,10 +167,14 @@ pub(crate) enum WindowMsg {
     About,
     /// The keyboard shortcuts.
     Shortcuts,
+    /// What people ask first.
+    Help,
     /// The person searches for a machine.
     Search,
     /// The person chose an order of machines.
     Sort(SortBy),
+    /// The person chose a view of machines.
+    View(ViewAs),
 }
 
 /// What commands find out.
@@ -167,6 +192,10 @@ pub(crate) enum Found {
     Console(Uuid, Result<Box<Console>, String>),
     /// Something happened to a machine.
     Happened(Uuid, Happening),
+    /// A part of a machine is moved.
+    Moving(f64),
+    /// A machine is moved: to where, or why not.
+    Moved(Uuid, Result<PathBuf, String>),
     /// What deleting a machine would lose.
     Loss(Uuid, Result<Loss, String>),
     /// A machine is out of sight.
@@ -204,11 +233,6 @@ impl Component for Window {
                 if window.is_active() {
                     sender.input(WindowMsg::Refresh);
                 }
-            },
-            add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
-                adw::BreakpointConditionLengthType::MaxWidth, 620.0, adw::LengthUnit::Sp,
-            )) {
-                add_setter: (&split, "collapsed", Some(&true.to_value())),
             },
 
             #[name = "toasts"]
@@ -318,13 +342,13 @@ impl Component for Window {
     }
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let sort = SortBy::remembered();
-        let list = MachineList::builder().launch(sort).forward(sender.input_sender(), |output| match output {
+        let (sort, view) = (SortBy::remembered(), ViewAs::remembered());
+        let list = MachineList::builder().launch((sort, view)).forward(sender.input_sender(), |output| match output {
             ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
             ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
         });
         let page = MachinePage::builder().launch(()).detach();
-        let model = Self {
+        let mut model = Self {
             machines: Machines::default(),
             selected: None,
             kvm: KvmState::Ready,
@@ -341,7 +365,7 @@ impl Component for Window {
             unreadable: String::new(),
             listing: false,
             stale: false,
-            actions: commands::add(&root, &sender, sort),
+            actions: commands::add(&root, &sender, sort, view),
             banners: [broken::banner(), broken::banner()],
             _monitors: monitors(&sender),
             pictures: None,
@@ -350,8 +374,11 @@ impl Component for Window {
             turn: 0,
             noticed: HashSet::new(),
             wanted: None,
+            moving: None,
+            shape: None,
         };
         let widgets = view_output!();
+        model.shape = Some(Shape::new(&root, &widgets.split, view));
         let input = sender.input_sender().clone();
         let search_bar = MachineList::search_bar(&model.list);
         search_bar.set_key_capture_widget(Some(&widgets.split));
@@ -403,6 +430,9 @@ impl Component for Window {
             WindowMsg::Connect(uuid) => self.connect_again(uuid, &sender),
             WindowMsg::AskSelected(order) => self.ask(order, &sender, root),
             WindowMsg::Rename => self.ask_name(&sender, root, widgets),
+            WindowMsg::AskGroup => self.ask_group(&sender, root),
+            WindowMsg::AskPlace => self.ask_place(&sender, root, widgets),
+            WindowMsg::MoveTo(place) => self.move_to(place, &sender, root, widgets),
             WindowMsg::Delete => self.ask_deletion(&sender),
             WindowMsg::Undelete(uuid) => self.undelete(uuid, &sender),
             WindowMsg::FinishDeletion(uuid) => self.finish_deletion(uuid, &sender),
@@ -421,18 +451,20 @@ impl Component for Window {
             WindowMsg::ShowBroken => broken::present(&self.machines.broken, root),
             WindowMsg::ShowLog(uuid) => self.show_logs(uuid, &sender, root),
             WindowMsg::LogsClosed => self.logs = None,
+            WindowMsg::Serial => self.open_serial(),
             WindowMsg::OpenFolder => self.open_folder(&sender, root),
             WindowMsg::Say(uuid, text) => self.say(uuid, &text, widgets),
             WindowMsg::Present => root.present(),
             WindowMsg::Close => {
                 // Consoles stay; the last window to go ends the app.
-                if self.consoles.is_empty() {
+                if is_last(root) {
                     self.quit(root);
                 } else {
                     root.set_visible(false);
                 }
             }
             WindowMsg::Quit => self.quit(root),
+            WindowMsg::Help => help::present(root),
             WindowMsg::About => about::present(root),
             WindowMsg::Shortcuts => shortcuts::present(root),
             WindowMsg::Search => {
@@ -442,6 +474,11 @@ impl Component for Window {
             WindowMsg::Sort(sort) => {
                 sort.remember();
                 tell(&self.list, ListMsg::Sort(sort));
+            }
+            WindowMsg::View(view) => {
+                view.remember();
+                self.shape.iter().for_each(|shape| shape.set_view(view));
+                tell(&self.list, ListMsg::View(view));
             }
         }
         self.update_view(widgets, sender);
@@ -489,6 +526,8 @@ impl Component for Window {
                 }
             }
             Found::Happened(uuid, happening) => self.happened(uuid, happening, &sender),
+            Found::Moving(part) => self.moving.iter().for_each(|moving| moving.show(part)),
+            Found::Moved(uuid, result) => self.moved(uuid, result, &sender, widgets),
             Found::Loss(uuid, loss) => self.confirm_deletion(uuid, loss, &sender, widgets),
             Found::Discarded(uuid, result) => self.discarded(uuid, result, &sender, widgets),
             Found::Restored(Ok(uuid)) => {
@@ -506,6 +545,7 @@ impl Component for Window {
 
     fn shutdown(&mut self, _widgets: &mut Self::Widgets, _output: relm4::Sender<()>) {
         self.finish_all_deletions();
+        self.moving.take().into_iter().for_each(Moving::stop_now);
     }
 }
 
@@ -519,74 +559,6 @@ impl Window {
             self.stale = true;
         } else {
             sender.spawn_oneshot_command(|| Found::Machines(machines::list()));
-        }
-    }
-
-    fn show_machines(&mut self, machines: Machines, sender: &ComponentSender<Self>, widgets: &WindowWidgets) {
-        self.machines = machines;
-        broken::tell(&self.banners, &self.machines.broken);
-        if self.selected.and_then(|uuid| self.summary(uuid)).is_none() {
-            self.selected = self.machines.all.first().map(Summary::uuid);
-        }
-        for machine in &self.machines.all {
-            let uuid = machine.uuid();
-            if let Some(console) = self.consoles.get(&uuid) {
-                tell(console, ConsoleMsg::Show(machine.clone()));
-            }
-            if let Some((_, settings)) = self.settings.as_ref().filter(|(shown, _)| *shown == uuid) {
-                tell(settings, SettingsMsg::Show(machine.clone()));
-            }
-            if matches!(machine.state, State::Live(..)) && !self.watched.contains_key(&uuid) {
-                self.watched.insert(uuid, None);
-                watch(uuid, sender);
-            }
-            if matches!(machine.state, State::Busy(_) | State::Live(RunState::Shutdown, _)) {
-                look_again(sender);
-            }
-        }
-        tell(&self.list, ListMsg::Show(self.machines.all.clone(), self.selected));
-        let page = if self.machines.all.is_empty() { "empty" } else { "machines" };
-        if widgets.stack.visible_child_name().as_deref() != Some(page) {
-            widgets.stack.set_visible_child_name(page);
-            // What a person wants first.
-            let focus = if page == "empty" {
-                widgets.first.upcast_ref::<gtk::Widget>()
-            } else {
-                self.list.widget().upcast_ref()
-            };
-            focus.child_focus(gtk::DirectionType::TabForward);
-        }
-        self.show_selected(sender);
-        self.time_pictures(sender);
-        if let Some(uuid) = self.wanted.take() {
-            if self.summary(uuid).is_some() {
-                sender.input(WindowMsg::Open(Some(uuid)));
-            } else {
-                sender.input(WindowMsg::Present);
-                toast(&widgets.toasts, &gettext("That machine is not on this computer any more"));
-            }
-        }
-    }
-
-    fn show_selected(&mut self, sender: &ComponentSender<Self>) {
-        let summary = self.selected.and_then(|uuid| self.summary(uuid)).cloned();
-        for (action, needs) in &self.actions {
-            action.set_enabled(summary.as_ref().is_some_and(|summary| needs.met(summary)));
-        }
-        if summary.as_ref().is_some_and(Summary::is_live) {
-            sender.input(WindowMsg::TakePictures);
-        }
-        if let Some(summary) = summary {
-            tell(&self.page, PageMsg::Show(summary));
-        }
-    }
-
-    /// Says something where the person is: here, or in the machine's console.
-    fn say(&self, uuid: Uuid, text: &str, widgets: &WindowWidgets) {
-        let here = widgets.toasts.root().and_downcast::<gtk::Window>().is_some_and(|window| window.is_active());
-        match self.consoles.get(&uuid).filter(|_| !here) {
-            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
-            None => toast(&widgets.toasts, text),
         }
     }
 }

@@ -5,7 +5,7 @@ use gtk::prelude::*;
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use super::{Window, WindowMsg, WindowWidgets, tell};
+use super::{Window, WindowMsg, WindowWidgets, tell, toast};
 use crate::components::console::ConsoleMsg;
 use crate::i18n::{gettext, gettext_f};
 use crate::words;
@@ -22,10 +22,10 @@ impl Window {
     }
 
     /// A machine's disk failed: once, until it goes on.
-    pub(super) fn notify_disk(&mut self, uuid: Uuid, why: &str) {
+    pub(super) fn notify_disk(&mut self, uuid: Uuid, full: bool, why: &str) {
         let Some(name) = self.name(uuid) else { return };
-        let title = gettext_f("A disk of “{name}” failed", &[("name", &name)]);
-        if !self.noticed.contains(&uuid) && self.notify(uuid, &title, &words::sentence(&words::quote(why))) {
+        let (title, body) = disk_notice(&name, full, why);
+        if !self.noticed.contains(&uuid) && self.notify(uuid, &title, &body) {
             self.noticed.insert(uuid);
         }
     }
@@ -48,6 +48,15 @@ impl Window {
         true
     }
 
+    /// Says something where the person is: here, or in the machine's console.
+    pub(super) fn say(&self, uuid: Uuid, text: &str, widgets: &WindowWidgets) {
+        let here = widgets.toasts.root().and_downcast::<gtk::Window>().is_some_and(|window| window.is_active());
+        match self.consoles.get(&uuid).filter(|_| !here) {
+            Some(console) => tell(console, ConsoleMsg::Toast(text.to_owned())),
+            None => toast(&widgets.toasts, text),
+        }
+    }
+
     /// Shows a machine: its console if it has one, else its page.
     pub(super) fn show_machine(&mut self, uuid: Uuid, sender: &ComponentSender<Self>, widgets: &WindowWidgets) {
         if let Some(console) = self.consoles.get(&uuid) {
@@ -57,5 +66,30 @@ impl Window {
         widgets.split.set_show_content(true);
         self.refresh(sender);
         sender.input(WindowMsg::Present);
+    }
+}
+
+/// What is said of a disk that failed: of a full one, what to do.
+fn disk_notice(name: &str, full: bool, why: &str) -> (String, String) {
+    if full {
+        let body =
+            gettext("This computer’s disk is full. Make room, then let the machine go on: nothing is lost until then.");
+        (gettext_f("No room for “{name}”", &[("name", name)]), body)
+    } else {
+        let title = gettext_f("A disk of “{name}” failed", &[("name", name)]);
+        (title, words::sentence(&words::quote(why)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::disk_notice;
+
+    #[test]
+    fn a_full_disk_is_no_broken_one() {
+        let (title, body) = disk_notice("Alpha", true, "no space left on device");
+        assert!(title == "No room for “Alpha”" && body.contains("Make room"), "{title} {body}");
+        let (title, body) = disk_notice("Alpha", false, "input/output error");
+        assert_eq!((title.as_str(), body.as_str()), ("A disk of “Alpha” failed", "Input/output error."));
     }
 }

@@ -7,7 +7,7 @@ use relm4::prelude::*;
 use uuid::Uuid;
 
 use super::background::{connect, look_again, watch};
-use super::{Found, Window, WindowMsg, WindowWidgets, rename, tell, toast};
+use super::{Found, Window, WindowMsg, WindowWidgets, is_last, rename, tell, toast};
 use crate::components::ask;
 use crate::components::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
 use crate::i18n::{gettext, gettext_f};
@@ -71,7 +71,7 @@ impl Window {
                 relm4::main_application().send_notification(Some(&uuid.to_string()), &notification);
             }
         }
-        if self.consoles.is_empty() && !root.is_visible() {
+        if !root.is_visible() && is_last(root) {
             relm4::main_application().quit();
         }
     }
@@ -188,10 +188,17 @@ impl Window {
                 let ending = if guest { Ending::GuestOff } else { Ending::TurnedOff };
                 self.watched.insert(uuid, Some(ending));
             }
-            Happening::DiskFailed(why) => {
-                let text = gettext_f("A disk failed: {why}", &[("why", &words::quote(&why))]);
+            Happening::DiskFailed { full, why } => {
+                let text = match full {
+                    true => gettext("This computer’s disk is full: make room, then let the machine go on"),
+                    false => gettext_f("A disk failed: {why}", &[("why", &words::quote(&why))]),
+                };
                 console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
-                self.notify_disk(uuid, &why);
+                self.notify_disk(uuid, full, &why);
+            }
+            Happening::InstallerOut => {
+                let text = gettext("The installer’s CD was taken out: the system starts from its disk now");
+                console.inspect(|console| tell(console, ConsoleMsg::Toast(text)));
             }
             Happening::NetworkDown => {
                 let text = gettext("The machine’s network is gone; it comes back at its next start");

@@ -6,18 +6,14 @@ use gtk::gio;
 use super::Window;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Summary;
-use crate::remembered::Remembered;
-
-/// Under this name is remembered that the person knows.
-const KEY: &str = "quitting";
-const KNOWN: &str = "known";
+use crate::preferences::{Preferences, TELL_QUITTING};
 
 impl Window {
     /// Ends the app. Who does not know yet is told first which machines keep running.
     pub(super) fn quit(&self, root: &adw::ApplicationWindow) {
         let running: Vec<_> = self.machines.all.iter().filter(|machine| machine.is_live()).collect();
         let application = relm4::main_application();
-        if running.is_empty() || Remembered::of_consoles().get(KEY).as_deref() == Some(KNOWN) {
+        if running.is_empty() || !Preferences::of_app().is_on(TELL_QUITTING) {
             return application.quit();
         }
         let active = application.active_window().and_downcast::<adw::ApplicationWindow>();
@@ -36,12 +32,18 @@ impl Window {
         dialog.choose(Some(&parent), None::<&gio::Cancellable>, move |response| {
             if response == "quit" {
                 if known.is_active() {
-                    Remembered::of_consoles().set(KEY, Some(KNOWN));
+                    Preferences::of_app().set_on(TELL_QUITTING, false);
                 }
                 relm4::main_application().quit();
             }
         });
     }
+}
+
+/// Is no other window of the app to be seen?
+pub(crate) fn is_last(window: &impl IsA<gtk::Window>) -> bool {
+    let window = window.upcast_ref::<gtk::Window>();
+    relm4::main_application().windows().iter().all(|other| other == window || !other.is_visible())
 }
 
 /// What goes on without the app.

@@ -1,12 +1,15 @@
 //! A new machine: one page. The person picks an image (or drops one); the rest is filled in and can be changed.
 
-use std::path::{Path, PathBuf};
+mod pick;
+mod text;
+
+use std::path::PathBuf;
 
 use adw::prelude::*;
-use api::machine::{Firmware, Host, ImageFormat, Profile, Wants, limits};
-use gtk::{gio, glib};
+use api::machine::{Firmware, ImageFormat, Profile, Wants, limits};
+use gtk::glib;
 use library::media::{Medium, MediumKind};
-use library::{Library, NewDisk, NewMachine};
+use library::{Concern, Library, Needs, NewDisk, NewMachine, Room};
 use relm4::prelude::*;
 use uuid::Uuid;
 
@@ -20,7 +23,8 @@ const DISK_MAX: u64 = 65536;
 
 /// The dialog.
 pub(crate) struct NewMachineDialog {
-    host: Host,
+    /// What this computer has for it.
+    room: Room,
     image: Image,
     /// The person changed the name: it is not filled in any more.
     named: bool,
@@ -31,8 +35,11 @@ pub(crate) struct NewMachineDialog {
     /// Which inspection is the newest.
     inspection: u32,
     /// What the fields hold, in MiB and GiB.
+    processors: u32,
     memory: u64,
     disk: u64,
+    firmware: Firmware,
+    profile: Profile,
     /// What the fields are filled with; they are read when the machine is made.
     fill: NewMachine,
 }
@@ -57,10 +64,16 @@ pub(crate) enum NewMachineMsg {
     Forget,
     /// The person typed a name.
     Named(String),
+    /// The person chose so many processors.
+    Processors(u32),
     /// The person chose this much memory, in MiB.
     Memory(u64),
     /// The person chose so large a disk, in GiB.
     Disk(u64),
+    /// The person chose this firmware.
+    Firmware(Firmware),
+    /// The person chose these devices.
+    Profile(Profile),
     /// Make it.
     Create,
     /// The dialog is closed.
@@ -83,6 +96,8 @@ pub(crate) enum Found {
     Medium(u32, Result<(Box<Medium>, String), (PathBuf, String)>),
     /// A free name.
     Name(String),
+    /// What this computer has.
+    Room(Room),
     /// The machine is made.
     Created(Result<Uuid, String>),
 }
@@ -173,6 +188,17 @@ impl Component for NewMachineDialog {
                                 connect_clicked => NewMachineMsg::Pick,
                             },
                         },
+                        adw::ActionRow {
+                            set_title: &gettext("Chosen for It"),
+                            set_use_markup: false,
+                            #[watch]
+                            set_subtitle: &model.choice().unwrap_or_default(),
+                            set_subtitle_lines: 0,
+                            set_subtitle_selectable: true,
+                            add_css_class: "property",
+                            #[watch]
+                            set_visible: model.choice().is_some(),
+                        },
                     },
 
                     adw::PreferencesGroup {
@@ -187,6 +213,21 @@ impl Component for NewMachineDialog {
                             set_xalign: 0.0,
                             set_selectable: true,
                             add_css_class: "error",
+                        },
+                    },
+
+                    adw::PreferencesGroup {
+                        #[watch]
+                        set_visible: model.warning().is_some(),
+
+                        gtk::Label {
+                            #[watch]
+                            set_label: &model.warning().unwrap_or_default(),
+                            set_wrap: true,
+                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
+                            set_xalign: 0.0,
+                            set_selectable: true,
+                            add_css_class: "warning",
                         },
                     },
 
@@ -221,10 +262,13 @@ impl Component for NewMachineDialog {
                     adw::PreferencesGroup {
                         #[name = "processors"]
                         number_row::new(&gettext("Processors"), 1..=limits::PROCESSORS.into(), 1) -> adw::SpinRow {
-                            set_subtitle: &gettext_f("{count} in this computer", &[("count", &model.host.processors.to_string())]),
+                            set_subtitle: &gettext_f("{count} in this computer", &[("count", &model.room.host.processors.to_string())]),
+                            connect_value_notify[sender] => move |row| {
+                                sender.input(NewMachineMsg::Processors(row.value() as u32));
+                            },
                         },
                         #[name = "memory"]
-                        number_row::new(&gettext("Memory in MiB"), limits::MEMORY_MIN..=model.host.memory, 256) -> adw::SpinRow {
+                        number_row::new(&gettext("Memory in MiB"), limits::MEMORY_MIN..=model.room.host.memory, 256) -> adw::SpinRow {
                             #[watch]
                             set_subtitle: &model.memory_subtitle(),
                             connect_value_notify[sender] => move |row| {
@@ -244,6 +288,22 @@ impl Component for NewMachineDialog {
                     },
 
                     adw::PreferencesGroup {
+                        #[watch]
+                        set_visible: !model.concerns().is_empty(),
+
+                        gtk::Label {
+                            #[watch]
+                            set_label: &model.concern_text(),
+                            set_wrap: true,
+                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
+                            set_xalign: 0.0,
+                            set_selectable: true,
+                            #[watch]
+                            set_css_classes: &[if model.is_refused() { "error" } else { "warning" }],
+                        },
+                    },
+
+                    adw::PreferencesGroup {
                         adw::ExpanderRow {
                             set_title: &gettext("More"),
 
@@ -251,6 +311,9 @@ impl Component for NewMachineDialog {
                             add_row = &adw::ComboRow {
                                 set_title: &gettext("Firmware"),
                                 set_model: Some(&gtk::StringList::new(&["UEFI", "BIOS"])),
+                                connect_selected_notify[sender] => move |row| {
+                                    sender.input(NewMachineMsg::Firmware(firmware_at(row.selected())));
+                                },
                             },
                             #[name = "profile"]
                             add_row = &adw::ComboRow {
@@ -261,6 +324,9 @@ impl Component for NewMachineDialog {
                                     &gettext("For Windows"),
                                     &gettext("For old systems"),
                                 ])),
+                                connect_selected_notify[sender] => move |row| {
+                                    sender.input(NewMachineMsg::Profile(profile_at(row.selected())));
+                                },
                             },
                         },
                     },
@@ -272,15 +338,18 @@ impl Component for NewMachineDialog {
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let host = library::host::resources();
         let mut model = Self {
-            host,
+            room: Room { host, memory: None, folder: PathBuf::new(), disk: None },
             image: Image::None,
             named: false,
             name_problem: None,
             problem: None,
             creating: false,
             inspection: 0,
+            processors: 0,
             memory: 0,
             disk: 0,
+            firmware: Firmware::Uefi,
+            profile: Profile::Linux,
             fill: NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), host),
         };
         let widgets = view_output!();
@@ -298,6 +367,10 @@ impl Component for NewMachineDialog {
         let input = sender.input_sender().clone();
         dropped::take(&widgets.page, move |path| input.emit(NewMachineMsg::Use(path)));
         find_name(&sender);
+        sender.spawn_oneshot_command(move || {
+            let nothing_known = Room { host, memory: None, folder: PathBuf::new(), disk: None };
+            Found::Room(machines::room().unwrap_or(nothing_known))
+        });
         ComponentParts { model, widgets }
     }
 
@@ -310,12 +383,12 @@ impl Component for NewMachineDialog {
     ) {
         match message {
             NewMachineMsg::Use(path) => self.inspect(path, &sender),
-            NewMachineMsg::Pick => pick(root, &sender),
+            NewMachineMsg::Pick => pick::pick(root, &sender),
             NewMachineMsg::Forget => {
                 self.image = Image::None;
                 self.problem = None;
                 self.inspection += 1;
-                self.fill = NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), self.host);
+                self.fill = NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), self.room.host);
                 self.fill.name = widgets.name.text().into();
                 self.fill_in(widgets);
                 find_name(&sender);
@@ -326,8 +399,11 @@ impl Component for NewMachineDialog {
                 self.name_problem = words::name_problem(&name);
                 self.problem = None;
             }
+            NewMachineMsg::Processors(processors) => self.processors = processors,
             NewMachineMsg::Memory(memory) => self.memory = memory,
             NewMachineMsg::Disk(disk) => self.disk = disk,
+            NewMachineMsg::Firmware(firmware) => self.firmware = firmware,
+            NewMachineMsg::Profile(profile) => self.profile = profile,
             NewMachineMsg::Create if self.can_create() => self.create(widgets, &sender),
             NewMachineMsg::Create => {}
             NewMachineMsg::Closed => drop(sender.output(NewMachineOutput::Closed)),
@@ -349,7 +425,7 @@ impl Component for NewMachineDialog {
                     self.image = Image::Bad(medium.path, error.to_string());
                 } else {
                     let name = if self.named { widgets.name.text().into() } else { name };
-                    self.fill = NewMachine::for_medium(name, &medium, self.host);
+                    self.fill = NewMachine::for_medium(name, &medium, self.room.host);
                     self.image = Image::Known(medium);
                     self.fill_in(widgets);
                 }
@@ -361,6 +437,7 @@ impl Component for NewMachineDialog {
                     self.fill_in_name(widgets);
                 }
             }
+            Found::Room(room) => self.room = room,
             Found::Created(Ok(uuid)) => {
                 drop(sender.output(NewMachineOutput::Created(uuid)));
                 root.force_close();
@@ -413,36 +490,42 @@ impl NewMachineDialog {
         if let Some(NewDisk::Create { size, .. }) = self.fill.disks.first() {
             widgets.disk.set_value((size >> 30) as f64);
         }
-        (self.memory, self.disk) = (widgets.memory.value() as u64, widgets.disk.value() as u64);
         widgets.firmware.set_selected(if self.fill.firmware == Firmware::Uefi { 0 } else { 1 });
         widgets.profile.set_selected(match self.fill.profile {
             Profile::Linux => 0,
             Profile::Windows => 1,
             Profile::Legacy => 2,
         });
+        self.read(widgets);
+    }
+
+    /// Reads the fields.
+    fn read(&mut self, widgets: &NewMachineDialogWidgets) {
+        self.processors = widgets.processors.value() as u32;
+        (self.memory, self.disk) = (widgets.memory.value() as u64, widgets.disk.value() as u64);
+        self.firmware = firmware_at(widgets.firmware.selected());
+        self.profile = profile_at(widgets.profile.selected());
     }
 
     /// Reads the fields and makes the machine.
     fn create(&mut self, widgets: &NewMachineDialogWidgets, sender: &ComponentSender<Self>) {
         let mut new = match &self.image {
-            Image::Known(medium) => NewMachine::for_medium("", medium, self.host),
-            _ => NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), self.host),
+            Image::Known(medium) => NewMachine::for_medium("", medium, self.room.host),
+            _ => NewMachine::new("", Profile::Linux, Firmware::Uefi, Wants::default(), self.room.host),
         };
         // A number that was typed and not left yet counts.
         for row in [&widgets.processors, &widgets.memory, &widgets.disk] {
             row.update();
         }
+        self.read(widgets);
+        if self.is_refused() {
+            return;
+        }
         new.name = widgets.name.text().into();
-        new.processors = widgets.processors.value() as u32;
-        new.memory = widgets.memory.value() as u64;
-        new.firmware = if widgets.firmware.selected() == 0 { Firmware::Uefi } else { Firmware::Bios };
-        new.profile = match widgets.profile.selected() {
-            0 => Profile::Linux,
-            1 => Profile::Windows,
-            _ => Profile::Legacy,
-        };
+        (new.processors, new.memory) = (self.processors, self.memory);
+        (new.firmware, new.profile) = (self.firmware, self.profile);
         if !self.brings_disk() {
-            let size = (widgets.disk.value() as u64) << 30;
+            let size = self.disk << 30;
             new.disks = vec![NewDisk::Create { size, format: ImageFormat::Qcow2 }];
         }
         self.creating = true;
@@ -452,83 +535,38 @@ impl NewMachineDialog {
 
     fn can_create(&self) -> bool {
         let image = matches!(self.image, Image::None | Image::Known(_));
-        image && self.name_problem.is_none() && !self.creating
+        image && self.name_problem.is_none() && !self.creating && !self.is_refused()
+    }
+
+    /// What a person should know before they make this machine.
+    fn concerns(&self) -> Vec<Concern> {
+        let (disk, least_disk) = if self.brings_disk() { (0, 0) } else { (self.disk << 10, self.fill.least_disk) };
+        self.room.concerns(Needs { processors: self.processors, memory: self.memory, disk, least_disk })
+    }
+
+    /// Is there no such machine on this computer?
+    fn is_refused(&self) -> bool {
+        self.concerns().iter().any(Concern::refuses)
     }
 
     /// Is the image a disk that the machine starts from?
     fn brings_disk(&self) -> bool {
         matches!(&self.image, Image::Known(medium) if medium.kind == MediumKind::Disk)
     }
+}
 
-    /// What keeps the image from being used.
-    fn image_problem(&self) -> Option<String> {
-        match &self.image {
-            Image::Bad(_, why) => Some(words::sentence(why)),
-            Image::None | Image::Inspecting(_) | Image::Known(_) => None,
-        }
-    }
+fn firmware_at(selected: u32) -> Firmware {
+    if selected == 0 { Firmware::Uefi } else { Firmware::Bios }
+}
 
-    /// What keeps the machine from being made.
-    fn problem(&self) -> Option<String> {
-        self.name_problem.clone().or_else(|| self.problem.clone())
-    }
-
-    /// The system on the image, and what it recommends.
-    fn wants(&self) -> Option<(&str, Wants)> {
-        match &self.image {
-            Image::Known(medium) => Some((&medium.system.name, medium.system.wants)),
-            Image::None | Image::Inspecting(_) | Image::Bad(..) => None,
-        }
-    }
-
-    fn memory_subtitle(&self) -> String {
-        match self.wants() {
-            Some((system, Wants { memory: Some(wanted), .. })) if self.memory < wanted => {
-                gettext_f("Little: {system} wants {size}", &[("system", system), ("size", &wanted.to_string())])
-            }
-            _ => gettext_f("{size} in this computer", &[("size", &self.host.memory.to_string())]),
-        }
-    }
-
-    fn disk_subtitle(&self) -> String {
-        match self.wants() {
-            Some((system, Wants { disk: Some(wanted), .. })) if self.disk < wanted => {
-                gettext_f("Little: {system} wants {size}", &[("system", system), ("size", &wanted.to_string())])
-            }
-            _ => gettext("Takes room as it fills"),
-        }
-    }
-
-    fn image_title(&self) -> String {
-        let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        match &self.image {
-            Image::None => gettext("Installer or Disk Image"),
-            Image::Inspecting(path) | Image::Bad(path, _) => name(path),
-            Image::Known(medium) => name(&medium.path),
-        }
-    }
-
-    fn image_subtitle(&self) -> String {
-        match &self.image {
-            Image::None => gettext("An ISO file, for example"),
-            Image::Inspecting(_) => gettext("Looking at it…"),
-            Image::Bad(..) => String::new(),
-            Image::Known(medium) => {
-                let system = [("system", medium.system.name.as_str())];
-                match (medium.kind, medium.system.live) {
-                    (MediumKind::Cd, _) if !medium.system.recognised => {
-                        gettext("Can be started from; its system is not recognised")
-                    }
-                    (MediumKind::Cd, false) => gettext_f("Installs {system}", &system),
-                    (MediumKind::Cd, true) => gettext_f("{system}, starts without installing", &system),
-                    (MediumKind::Disk, _) => gettext_f("A disk with {system}, used where it is", &system),
-                }
-            }
-        }
+fn profile_at(selected: u32) -> Profile {
+    match selected {
+        0 => Profile::Linux,
+        1 => Profile::Windows,
+        _ => Profile::Legacy,
     }
 }
 
-/// Why no machine can have this name.
 /// Finds a name for a machine without an image.
 fn find_name(sender: &ComponentSender<NewMachineDialog>) {
     sender.spawn_oneshot_command(|| Found::Name(free_name(&gettext("Machine"))));
@@ -536,26 +574,4 @@ fn find_name(sender: &ComponentSender<NewMachineDialog>) {
 
 fn free_name(base: &str) -> String {
     Library::open().and_then(|library| library.free_name(base)).unwrap_or_else(|_| base.to_owned())
-}
-
-fn pick(dialog: &adw::Dialog, sender: &ComponentSender<NewMachineDialog>) {
-    let filter = gtk::FileFilter::new();
-    filter.set_name(Some(&gettext("Installers and Disk Images")));
-    for suffix in ["iso", "img", "raw", "qcow2"] {
-        filter.add_suffix(suffix);
-    }
-    let all = gtk::FileFilter::new();
-    all.set_name(Some(&gettext("All Files")));
-    all.add_pattern("*");
-    let filters = gio::ListStore::new::<gtk::FileFilter>();
-    filters.append(&filter);
-    filters.append(&all);
-    let chooser = gtk::FileDialog::builder().title(gettext("Choose an Image")).modal(true).filters(&filters).build();
-    let window = dialog.root().and_downcast::<gtk::Window>();
-    let sender = sender.clone();
-    chooser.open(window.as_ref(), None::<&gio::Cancellable>, move |picked| {
-        if let Some(path) = picked.ok().and_then(|file| file.path()) {
-            sender.input(NewMachineMsg::Use(path));
-        }
-    });
 }
