@@ -109,6 +109,10 @@ impl Switch {
     fn step(&mut self) -> Result<(), LinkLost> {
         let woken = self.sleep();
         let now = Instant::now();
+        // Who had joined before a frame was sent hears it.
+        if !woken.listener.is_empty() {
+            self.accept();
+        }
         if readable(woken.card) {
             let Self { card, peers, .. } = self;
             card.hear(|frame| send(peers, frame, now))?;
@@ -117,9 +121,6 @@ impl Switch {
             self.hear_peer(at, now);
         }
         self.peers.retain_mut(|peer| !peer.gone && peer.cable.say().is_ok());
-        if !woken.listener.is_empty() {
-            self.accept();
-        }
         self.card.say()
     }
 
