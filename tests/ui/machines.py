@@ -141,7 +141,7 @@ def grid(app):
     app.key("Escape")
     wait_listed(app, *NAMES)
     for name in ("Gamma", "Ärger"):
-        dormerctl("start", name)
+        dormerctl("start", name, "--headless")
         app.find("table cell", f"{name}, Running", 20)
     app.picture("grid")
     xdotool("windowsize", "--sync", window, 360, 640)
@@ -213,7 +213,7 @@ def move(app):
     place = pathlib.Path(os.environ["HOME"]) / "Other disk"
     place.mkdir()
     select(app, "Beta two")
-    dormerctl("start", "Beta two")
+    dormerctl("start", "Beta two", "--headless")
     app.find("list item", "Beta two, Running", 20)
     app.window_action(1, "move")
     app.wait_shown("turn it off to move it")
@@ -224,7 +224,7 @@ def move(app):
     app.wait_gone("Moving “Beta two”")
     app.picture("moved")
     assert (place / "Beta two/machine.toml").is_file() and (machines / "Beta two").is_symlink()
-    dormerctl("start", "Beta two")
+    dormerctl("start", "Beta two", "--headless")
     app.find("list item", "Beta two, Running", 20)
     dormerctl("power-off", "Beta two")
     app.find("list item", "Beta two, Off", 20)

@@ -360,7 +360,7 @@ def on(app):
     page(app, "Storage")
     medium(app, running=True)
     page(app, "Network")
-    app.wait_shown("4.0\u00a0KiB sent, 3.0\u00a0MiB received")
+    app.wait_shown("4.0\u00a0KiB sent, 3.0\u00a0GiB received")
     app.picture("traffic")
     capture(app)
     choose(app, "Connected To", "Down")

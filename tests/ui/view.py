@@ -7,7 +7,6 @@ Needs what `drive.py` needs, `cargo build -p dormer-view -p dormer-ctl`, and a V
 """
 
 import ctypes
-import json
 import signal
 import subprocess
 import sys
@@ -393,8 +392,7 @@ def nowhere(machine):
 
 def throw_away(machine):
     """`run` shows its machine too, which ends with it."""
-    iso = json.loads(machine.dormerctl("show", NAME, "--json"))["machine"]["drive"][0]["image"]
-    run = subprocess.Popen([PROGRAMS / "dormerctl", "run", iso, "--profile", "legacy"], stdout=subprocess.DEVNULL)
+    run = subprocess.Popen([PROGRAMS / "dormerctl", "run", machine.iso, "--profile", "legacy"], stdout=subprocess.DEVNULL)
     machine.viewers.append(run)
     window = until("window", 20, lambda: next(iter(titles()), None))
     until("title", 10, lambda: titles()[window] == "test")

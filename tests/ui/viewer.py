@@ -24,9 +24,9 @@ class Machine:
         self.out = pathlib.Path(out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.viewers = []
-        iso = drive.bootable_iso(pathlib.Path(os.environ["HOME"]) / "test.iso")
+        self.iso = drive.bootable_iso(pathlib.Path(os.environ["HOME"]) / "test.iso")
         # Without a network, whose helper would be one more thing to go wrong.
-        self.dormerctl("create", NAME, "--iso", iso, "--disk", "none", "--profile", "legacy")
+        self.dormerctl("create", NAME, "--iso", self.iso, "--disk", "none", "--profile", "legacy")
 
     def run(self, *arguments, **environment):
         """Runs `dormerctl`; what it did."""

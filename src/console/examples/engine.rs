@@ -282,7 +282,7 @@ impl Engine {
         let frames = self.frames;
         json!({
             "device": network.id, "mac": network.mac, "network": network.network, "plugged": true, "link": true,
-            "sent": 10, "sent-bytes": 4096, "dropped": 0, "received": 2000 + frames, "received-bytes": (3 << 20) + (frames << 10),
+            "sent": 10, "sent-bytes": 4096, "dropped": 0, "received": 2000 + frames, "received-bytes": (3 << 30) + (frames << 10),
             "captured": self.captured,
         })
     }
