@@ -1,8 +1,9 @@
 #!/bin/sh
 # live-desktop.sh OUT.iso: a live Debian with X, a window manager and Firefox that starts on BIOS and on UEFI.
 #
-# Says DESKTOP-UP on the first serial port once the desktop stands, and follows the pointer there: POINTER x y. In its terminal
-# (user, password "user"), `sudo install-to-disk /dev/vda` installs it. Needs root, mmdebstrap, squashfs-tools, GRUB for both, xorriso and mtools.
+# Says DESKTOP-UP on the first serial port once the desktop stands, and follows the pointer there: POINTER x y. Its screen follows the
+# machine's: SCREEN WIDTHxHEIGHT. In its terminal (user, password "user"), `sudo install-to-disk /dev/vda` installs it. Needs root,
+# mmdebstrap, squashfs-tools, GRUB for both, xorriso and mtools.
 set -eu
 out=$(realpath "$1")
 here=$(dirname "$(realpath "$0")")
@@ -63,6 +64,17 @@ xterm -geometry 60x10-20-60 -e sh -c 'uname -a; exec bash' &
     while sleep 0.5; do
         eval "$(xdotool getmouselocation --shell)"
         if [ "$X $Y" != "$last" ]; then last="$X $Y"; echo "POINTER $X $Y" > /dev/ttyS0; fi
+    done
+) &
+(
+    # What larger desktops do by themselves: the screen has the size that its connector prefers.
+    last=
+    while sleep 2; do
+        best=$(xrandr | awk '/ connected/ { output = $1; next } output && /\+/ { print output, $1; exit }')
+        if [ "$best" != "$last" ]; then
+            last=$best
+            xrandr --output "${best% *}" --mode "${best#* }" && echo "SCREEN ${best#* }" > /dev/ttyS0
+        fi
     done
 ) &
 STARTUP
