@@ -50,7 +50,7 @@ def consoles(app, times):
         app.press_close("Machine 001")
         app.press("Keep Running")
         app.wait_closed("Machine 001")
-        if turn in (0, 10) or turn == times:
+        if turn % (times // 10 or 1) == 0:
             files, threads, memory = leavings(app.process.pid)
             print(f"after {turn + 1} consoles: {files} open files, {threads} threads, {memory} KiB", flush=True)
         if turn < times:
