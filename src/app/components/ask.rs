@@ -1,8 +1,21 @@
 //! Questions before something is lost, and answers that are no questions.
 
+use std::cell::Cell;
+
 use adw::prelude::*;
 
 use crate::i18n::gettext;
+
+/// Shows a question; `answered` hears the answer's name, once. (The binding's own `choose` keeps its dialog for ever: libadwaita 0.9.)
+pub(crate) fn choose(dialog: &adw::AlertDialog, parent: &impl IsA<gtk::Widget>, answered: impl FnOnce(&str) + 'static) {
+    let answered = Cell::new(Some(answered));
+    dialog.connect_response(None, move |_, answer| {
+        if let Some(answered) = answered.take() {
+            answered(answer);
+        }
+    });
+    dialog.present(Some(parent));
+}
 
 /// Asks whether to do something that cannot be undone, and does it when the answer is yes. `verb` is the button's label.
 pub(crate) fn before(
@@ -15,7 +28,7 @@ pub(crate) fn before(
     dialog.set_response_appearance("act", adw::ResponseAppearance::Destructive);
     dialog.set_default_response(Some("cancel"));
     dialog.set_close_response("cancel");
-    dialog.choose(Some(parent), None::<&gtk::gio::Cancellable>, move |response| {
+    choose(&dialog, parent, move |response| {
         if response == "act" {
             act();
         }

@@ -1,13 +1,13 @@
 //! Closing the window of a running machine: the person is asked what becomes of the machine, until they say what it is each time.
 
 use adw::prelude::*;
-use gtk::gio;
 use relm4::prelude::*;
 
 use super::display::Display;
 use super::messages::{ConsoleMsg, ConsoleOutput};
 use super::window::{ConsoleWindow, tell};
 use crate::actions;
+use crate::components::ask;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
 use crate::preferences::{CLOSING, Preferences};
@@ -49,7 +49,7 @@ pub(super) fn install(root: &adw::ApplicationWindow, preferences: &Preferences) 
 }
 
 /// Asks about a machine of this name.
-fn ask(root: &adw::ApplicationWindow, name: &str, answered: impl FnOnce(Answer) + 'static) {
+fn question(root: &adw::ApplicationWindow, name: &str, answered: impl FnOnce(Answer) + 'static) {
     let dialog = adw::AlertDialog::new(
         Some(&gettext_f("Close the Window of “{name}”?", &[("name", name)])),
         Some(&gettext("The machine can keep running without its window, which comes back with Show Console.")),
@@ -74,8 +74,8 @@ fn ask(root: &adw::ApplicationWindow, name: &str, answered: impl FnOnce(Answer) 
         }
     });
     dialog.set_extra_child(Some(&always));
-    dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
-        let answer = match response.as_str() {
+    ask::choose(&dialog, root, move |response| {
+        let answer = match response {
             "keep-running" => Answer::KeepRunning,
             "power-button" => Answer::PowerButton,
             "power-off" => Answer::PowerOff,
@@ -101,7 +101,7 @@ impl ConsoleWindow {
             sender.input(ConsoleMsg::Leave(answer));
         } else if root.visible_dialog().is_none() {
             let sender = sender.clone();
-            ask(root, self.summary.name(), move |answer| sender.input(ConsoleMsg::Leave(answer)));
+            question(root, self.summary.name(), move |answer| sender.input(ConsoleMsg::Leave(answer)));
         }
     }
 

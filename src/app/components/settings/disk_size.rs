@@ -5,7 +5,7 @@ use adw::prelude::*;
 use gtk::gio;
 
 use super::SettingsMsg;
-use crate::components::number_row;
+use crate::components::{ask, number_row};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Change;
 use crate::words;
@@ -48,7 +48,7 @@ pub(super) fn ask_larger(parent: &gtk::Button, title: &str, name: &str, now: Siz
     let (dialog, row) = question(&heading, &body, now, &[("act", &gettext("_Make Larger"))]);
     row.set_value(now.proposed() as f64);
     let name = name.to_owned();
-    dialog.choose(Some(parent), None::<&gio::Cancellable>, move |response| {
+    ask::choose(&dialog, parent, move |response| {
         if response == "act" {
             row.update();
             input.emit(SettingsMsg::Change(Change::Grow(name, (row.value() as u64) << 30)));
@@ -64,7 +64,7 @@ pub(super) fn ask_new(parent: &adw::ButtonRow, room: Option<u64>, input: relm4::
     let (dialog, row) = question(&gettext("Add a Disk"), &body, Size { bytes: 0, room }, &responses);
     row.set_value(PROPOSED.min(room.map_or(PROPOSED, |room| room / GIB)).max(1) as f64);
     let window = parent.root().and_downcast::<gtk::Window>();
-    dialog.choose(Some(parent), None::<&gio::Cancellable>, move |response| match response.as_str() {
+    ask::choose(&dialog, parent, move |response| match response {
         "act" => {
             row.update();
             input.emit(SettingsMsg::Change(Change::AddDisk((row.value() as u64) << 30)));

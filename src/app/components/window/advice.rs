@@ -1,9 +1,9 @@
 //! What to do when this computer cannot run machines.
 
 use adw::prelude::*;
-use gtk::gio;
 use library::kvm::KvmState;
 
+use crate::components::ask;
 use crate::i18n::gettext;
 
 /// What to do about KVM, with the command to copy if there is one.
@@ -24,8 +24,8 @@ pub(super) fn present(state: &KvmState, root: &adw::ApplicationWindow) {
     }
     dialog.set_close_response("close");
     let window = root.clone();
-    dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
-        if let ("copy", Some(command)) = (response.as_str(), command) {
+    ask::choose(&dialog, root, move |response| {
+        if let ("copy", Some(command)) = (response, command) {
             window.clipboard().set_text(command);
         }
     });

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use adw::prelude::*;
-use gtk::gio;
 use relm4::prelude::*;
 
 use super::{Window, WindowMsg};
+use crate::components::ask;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Order;
 use crate::words;
@@ -56,7 +56,7 @@ impl Window {
             problem.set_label(&wrong.map(|wrong| words::sentence(&wrong.to_string())).unwrap_or_default());
         });
         let (typed, sender) = (entry.clone(), sender.clone());
-        dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
+        ask::choose(&dialog, root, move |response| {
             if response == "move" {
                 sender.input(WindowMsg::Do(uuid, Order::SetGroup(typed.text().into())));
             }

@@ -1,9 +1,9 @@
 //! Ending the whole app: machines outlive it, which is said once for all of them.
 
 use adw::prelude::*;
-use gtk::gio;
 
 use super::Window;
+use crate::components::ask;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Summary;
 use crate::preferences::{Preferences, TELL_QUITTING};
@@ -29,7 +29,7 @@ impl Window {
         let known = gtk::CheckButton::with_mnemonic(&gettext("_Do not tell again"));
         known.set_halign(gtk::Align::Center);
         dialog.set_extra_child(Some(&known));
-        dialog.choose(Some(&parent), None::<&gio::Cancellable>, move |response| {
+        ask::choose(&dialog, &parent, move |response| {
             if response == "quit" {
                 if known.is_active() {
                     Preferences::of_app().set_on(TELL_QUITTING, false);

@@ -1,8 +1,8 @@
 //! Another name for a machine.
 
 use adw::prelude::*;
-use gtk::gio;
 
+use crate::components::ask;
 use crate::i18n::{gettext, gettext_f};
 use crate::words;
 
@@ -42,7 +42,7 @@ pub(super) fn present(
         problem.set_label(&wrong.unwrap_or_default());
     });
     let typed = entry.clone();
-    dialog.choose(Some(root), None::<&gio::Cancellable>, move |response| {
+    ask::choose(&dialog, root, move |response| {
         if response == "rename" {
             rename(&typed.text());
         }
