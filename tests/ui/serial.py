@@ -5,6 +5,7 @@ and comes back.
     tests/ui/serial.py --out target/ui-serial
 """
 
+import os
 import subprocess
 import sys
 
@@ -112,6 +113,17 @@ def several(app):
     app.picture("narrow")
     app.press_close(TITLE)
     until("one window", 10, lambda: len(windows()) == 1)
+    # What is closed lets go of the engine, which serves a limited number.
+    files = lambda: len(os.listdir(f"/proc/{app.process.pid}/fd"))
+    before = files()
+    for _ in range(4):
+        app.window()
+        app.window_action(1, "serial")
+        until("two windows", 10, lambda: len(windows()) == 2)
+        xdotool("windowactivate", "--sync", windows()[-1])
+        app.press_close(TITLE)
+        until("one window", 10, lambda: len(windows()) == 1)
+    until("closed connections", 30, lambda: files() <= before)
 
 
 def off_and_on(app):

@@ -7,6 +7,7 @@
 mod line;
 mod terminal;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use adw::prelude::*;
@@ -82,11 +83,13 @@ pub(crate) enum Found {
 
 /// Opens a serial console of this machine.
 pub(crate) fn open(uuid: Uuid, name: &str) {
-    let mut window = SerialWindow::builder().launch((uuid, name.to_owned()));
-    relm4::main_application().add_window(window.widget());
-    window.widget().present();
-    // It ends with its window.
-    window.detach_runtime();
+    let window = SerialWindow::builder().launch((uuid, name.to_owned())).detach();
+    let root = window.widget().clone();
+    relm4::main_application().add_window(&root);
+    root.present();
+    // It ends with its window, and its connections to the engine with it. The window is not destroyed before: this holds it.
+    let held = Cell::new(Some(window));
+    root.connect_unrealize(move |_| drop(held.take()));
 }
 
 #[relm4::component(pub(crate))]
