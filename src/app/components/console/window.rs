@@ -159,6 +159,7 @@ impl Component for ConsoleWindow {
                     gtk::Stack {
                         set_transition_type: gtk::StackTransitionType::Crossfade,
 
+                        #[name = "starting"]
                         add_named[Some("starting")] = &adw::StatusPage {
                             #[watch]
                             set_title: &gettext_f("Starting “{name}”", &[("name", model.summary.name())]),
@@ -278,7 +279,7 @@ impl Component for ConsoleWindow {
 
     fn init(summary: Summary, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let display = Display::default();
-        let spinner = adw::SpinnerPaintable::new(Some(&display));
+        let spinner = adw::SpinnerPaintable::new(None::<&gtk::Widget>);
         let typist = Typist::new(&display);
         let preferences = Preferences::of_app();
         let actions = Actions::new(&root, &display, &preferences, &sender);
@@ -301,6 +302,8 @@ impl Component for ConsoleWindow {
             _preferences: preferences,
         };
         let widgets = view_output!();
+        // It moves while this page is to be seen, and at no other time.
+        spinner.set_widget(Some(&widgets.starting));
         Self::listen(&root, &widgets, &display, &model.typist, &sender);
         model.follow();
         relm4::main_application().add_window(&root);
