@@ -1,5 +1,7 @@
 //! Work off the main loop, and what calls the window from outside: engines, files, time.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use relm4::prelude::*;
 use uuid::Uuid;
 
 use super::{Found, Window, WindowMsg};
+use crate::components::console::Ending;
 use crate::machines;
 
 /// When to look again after a machine that is starting or ending.
@@ -21,8 +24,11 @@ pub(super) fn connect(uuid: Uuid, sender: &ComponentSender<Window>) {
     });
 }
 
-/// Listens to a machine's engine until it is gone.
-pub(super) fn watch(uuid: Uuid, sender: &ComponentSender<Window>) {
+/// Listens to a machine's engine until it is gone, unless somebody does.
+pub(super) fn watch(watched: &mut HashMap<Uuid, Option<Ending>>, uuid: Uuid, sender: &ComponentSender<Window>) {
+    // Who hears of an end twice takes the second for a crash.
+    let Entry::Vacant(place) = watched.entry(uuid) else { return };
+    place.insert(None);
     sender.spawn_command(move |found| {
         machines::watch(uuid, |happening| found.send(Found::Happened(uuid, happening)).is_ok())
     });

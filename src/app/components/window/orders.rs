@@ -133,8 +133,7 @@ impl Window {
     ) {
         match (order, result) {
             (Order::Start, Ok(notes)) => {
-                self.watched.insert(uuid, None);
-                watch(uuid, sender);
+                watch(&mut self.watched, uuid, sender);
                 self.console_for(uuid, sender);
                 connect(uuid, sender);
                 notes.iter().for_each(|note| self.say(uuid, note, widgets));

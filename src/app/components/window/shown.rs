@@ -35,9 +35,8 @@ impl Window {
             if let Some((_, settings)) = self.settings.as_ref().filter(|(shown, _)| *shown == uuid) {
                 tell(settings, SettingsMsg::Show(machine.clone()));
             }
-            if matches!(machine.state, State::Live(..)) && !self.watched.contains_key(&uuid) {
-                self.watched.insert(uuid, None);
-                watch(uuid, sender);
+            if matches!(machine.state, State::Live(..)) {
+                watch(&mut self.watched, uuid, sender);
             }
             if matches!(machine.state, State::Busy(_) | State::Live(RunState::Shutdown, _)) {
                 look_again(sender);
