@@ -263,6 +263,10 @@ impl SettingsDialog {
     fn take(&mut self, machine: Machine, sender: &ComponentSender<Self>, root: &adw::PreferencesDialog) {
         let parts = |machine: &Machine| (machine.keys(), machine.drive_names());
         let other_parts = parts(&machine) != parts(&self.machine);
+        if other_parts {
+            // What is being typed is not lost with its place.
+            self.waiting.extend(self.notes.as_ref().and_then(Notes::news));
+        }
         self.machine = machine;
         root.set_title(&gettext_f("Settings of “{name}”", &[("name", &self.machine.name)]));
         if other_parts {
@@ -284,6 +288,7 @@ impl SettingsDialog {
         self.measure(sender);
         self.look(sender);
         self.show();
+        self.next(sender);
     }
 
     /// All rows show what is so.
