@@ -61,12 +61,15 @@ impl Window {
     ) {
         let Some(summary) = uuid.or(self.selected).and_then(|uuid| self.summary(uuid)) else { return };
         let (uuid, name) = (summary.uuid(), summary.name().to_owned());
+        if let Some(window) = self.logs.get(&uuid).and_then(|dialog| dialog.widget().root()) {
+            return window.downcast_ref::<gtk::Window>().into_iter().for_each(GtkWindowExt::present);
+        }
         let parent = self.consoles.get(&uuid).map(|console| console.widget().clone());
         let parent = parent.filter(|_| !root.is_active()).unwrap_or_else(|| root.clone());
-        let dialog =
-            LogsDialog::builder().launch((uuid, name)).forward(sender.input_sender(), |()| WindowMsg::LogsClosed);
+        let dialog = LogsDialog::builder().launch((uuid, name));
+        let dialog = dialog.forward(sender.input_sender(), move |()| WindowMsg::LogsClosed(uuid));
         dialog.widget().present(Some(&parent));
-        self.logs = Some(dialog);
+        self.logs.insert(uuid, dialog);
     }
 
     /// Opens a serial console.

@@ -58,7 +58,7 @@ pub(crate) struct Window {
     settings: Option<(Uuid, Controller<SettingsDialog>)>,
     /// Systems' names by their ids.
     names: HashMap<String, String>,
-    logs: Option<Controller<LogsDialog>>,
+    logs: HashMap<Uuid, Controller<LogsDialog>>,
     consoles: HashMap<Uuid, Controller<ConsoleWindow>>,
     /// Machines whose engine we listen to, and what it said about its end.
     watched: HashMap<Uuid, Option<Ending>>,
@@ -150,7 +150,7 @@ pub(crate) enum WindowMsg {
     /// Show this machine's logs, or the selected one's.
     ShowLog(Option<Uuid>),
     /// They are closed.
-    LogsClosed,
+    LogsClosed(Uuid),
     /// Open a serial console of the selected machine.
     Serial,
     /// Show the selected machine's folder.
@@ -357,7 +357,7 @@ impl Component for Window {
             dialog: None,
             settings: None,
             names: HashMap::new(),
-            logs: None,
+            logs: HashMap::new(),
             consoles: HashMap::new(),
             watched: HashMap::new(),
             discarded: HashMap::new(),
@@ -450,7 +450,7 @@ impl Component for Window {
             WindowMsg::KvmAdvice => advice::present(&self.kvm, root),
             WindowMsg::ShowBroken => broken::present(&self.machines.broken, root),
             WindowMsg::ShowLog(uuid) => self.show_logs(uuid, &sender, root),
-            WindowMsg::LogsClosed => self.logs = None,
+            WindowMsg::LogsClosed(uuid) => drop(self.logs.remove(&uuid)),
             WindowMsg::Serial => self.open_serial(),
             WindowMsg::OpenFolder => self.open_folder(&sender, root),
             WindowMsg::Say(uuid, text) => self.say(uuid, &text, widgets),
