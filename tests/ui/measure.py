@@ -45,14 +45,14 @@ def start(out, machines):
 def consoles(app, times):
     """Opens and closes the console of a machine that runs."""
     app.window_action(1, "open")
-    for turn in range(times + 1):
+    for turn in range(1, times + 1):
         app.window("Machine 001")
         app.press_close("Machine 001")
         app.press("Keep Running")
         app.wait_closed("Machine 001")
-        if turn % (times // 10 or 1) == 0:
+        if turn == 1 or turn % (times // 10 or 1) == 0:
             files, threads, memory = leavings(app.process.pid)
-            print(f"after {turn + 1} consoles: {files} open files, {threads} threads, {memory} KiB", flush=True)
+            print(f"after {turn} consoles: {files} open files, {threads} threads, {memory} KiB", flush=True)
         if turn < times:
             app.window_action(1, "open")
             until("console", 20, lambda: app.shows("Screen of Machine 001"))
