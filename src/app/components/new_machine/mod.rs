@@ -205,14 +205,9 @@ impl Component for NewMachineDialog {
                         #[watch]
                         set_visible: model.image_problem().is_some(),
 
-                        gtk::Label {
+                        remark("error") -> gtk::Label {
                             #[watch]
                             set_label: &model.image_problem().unwrap_or_default(),
-                            set_wrap: true,
-                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
-                            set_xalign: 0.0,
-                            set_selectable: true,
-                            add_css_class: "error",
                         },
                     },
 
@@ -220,14 +215,9 @@ impl Component for NewMachineDialog {
                         #[watch]
                         set_visible: model.warning().is_some(),
 
-                        gtk::Label {
+                        remark("warning") -> gtk::Label {
                             #[watch]
                             set_label: &model.warning().unwrap_or_default(),
-                            set_wrap: true,
-                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
-                            set_xalign: 0.0,
-                            set_selectable: true,
-                            add_css_class: "warning",
                         },
                     },
 
@@ -248,14 +238,9 @@ impl Component for NewMachineDialog {
                         #[watch]
                         set_visible: model.problem().is_some(),
 
-                        gtk::Label {
+                        remark("error") -> gtk::Label {
                             #[watch]
                             set_label: &model.problem().unwrap_or_default(),
-                            set_wrap: true,
-                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
-                            set_xalign: 0.0,
-                            set_selectable: true,
-                            add_css_class: "error",
                         },
                     },
 
@@ -291,13 +276,9 @@ impl Component for NewMachineDialog {
                         #[watch]
                         set_visible: !model.concerns().is_empty(),
 
-                        gtk::Label {
+                        remark("warning") -> gtk::Label {
                             #[watch]
                             set_label: &model.concern_text(),
-                            set_wrap: true,
-                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
-                            set_xalign: 0.0,
-                            set_selectable: true,
                             #[watch]
                             set_css_classes: &[if model.is_refused() { "error" } else { "warning" }],
                         },
@@ -553,6 +534,17 @@ impl NewMachineDialog {
     fn brings_disk(&self) -> bool {
         matches!(&self.image, Image::Known(medium) if medium.kind == MediumKind::Disk)
     }
+}
+
+/// A sentence between the rows.
+fn remark(class: &str) -> gtk::Label {
+    gtk::Label::builder()
+        .wrap(true)
+        .wrap_mode(gtk::pango::WrapMode::WordChar)
+        .xalign(0.0)
+        .selectable(true)
+        .css_classes([class])
+        .build()
 }
 
 fn firmware_at(selected: u32) -> Firmware {
