@@ -3,8 +3,9 @@
 //! Host+G gives keyboard and pointer back to the desktop, Host+F leads into full screen and out of it. A host key that is a single key
 //! is never the guest's, and gives both back too when it is pressed alone; of several keys the guest hears as of all others.
 
+use crate::choice::Choice;
 use crate::i18n::gettext;
-use crate::preferences::{HOST_KEY, Preferences};
+use crate::preferences::HOST_KEY;
 
 /// The host key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,28 +28,18 @@ const CTRL: &[u16] = &[29, 97];
 const ALT: &[u16] = &[56, 100];
 const SHIFT: &[u16] = &[42, 54];
 
+impl Choice for HostKey {
+    const KEY: &'static str = HOST_KEY;
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::CtrlAlt, "ctrl-alt"),
+        (Self::CtrlShift, "ctrl-shift"),
+        (Self::RightCtrl, "right-ctrl"),
+        (Self::RightAlt, "right-alt"),
+        (Self::RightShift, "right-shift"),
+    ];
+}
+
 impl HostKey {
-    /// All there are.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::CtrlAlt, Self::CtrlShift, Self::RightCtrl, Self::RightAlt, Self::RightShift];
-
-    /// Its word, for what is remembered.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::CtrlAlt => "ctrl-alt",
-            Self::CtrlShift => "ctrl-shift",
-            Self::RightCtrl => "right-ctrl",
-            Self::RightAlt => "right-alt",
-            Self::RightShift => "right-shift",
-        }
-    }
-
-    /// As the person chose it.
-    pub(crate) fn chosen() -> Self {
-        let word = Preferences::of_app().word(HOST_KEY);
-        Self::ALL.into_iter().find(|key| word.as_deref() == Some(key.word())).unwrap_or_default()
-    }
-
     /// Its name, for people.
     pub(crate) fn name(self) -> String {
         match self {

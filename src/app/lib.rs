@@ -11,6 +11,7 @@ extern crate gtk4 as gtk;
 extern crate libadwaita as adw;
 
 mod actions;
+mod choice;
 mod components;
 mod config;
 mod host_key;

@@ -2,6 +2,7 @@
 
 use adw::prelude::*;
 
+use crate::choice::Choice;
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
 use crate::preferences::{CLOSING, HOST_KEY, Preferences, RESIZE_GUEST, TELL_QUITTING};
@@ -14,7 +15,7 @@ pub(crate) fn present(parent: &impl IsA<gtk::Widget>) {
     let input = adw::PreferencesGroup::builder().title(gettext("Keyboard and Pointer")).build();
     let host = choice(&preferences, HOST_KEY, &gettext("_Host Key"), &host_keys());
     let explain = |host: &adw::ComboRow| {
-        let key = HostKey::ALL.get(host.selected() as usize).copied().unwrap_or_default();
+        let key = HostKey::WORDS.get(host.selected() as usize).map(|(key, _)| *key).unwrap_or_default();
         host.set_subtitle(&gettext_f(
             "{release} gives keyboard and pointer back to the desktop, {host}+F shows the machine in full screen",
             &[("release", &key.release()), ("host", &key.name())],
@@ -47,7 +48,7 @@ pub(crate) fn present(parent: &impl IsA<gtk::Widget>) {
 }
 
 fn host_keys() -> Vec<(&'static str, String)> {
-    HostKey::ALL.into_iter().map(|key| (key.word(), key.name())).collect()
+    HostKey::WORDS.iter().map(|(key, word)| (*word, key.name())).collect()
 }
 
 /// A row of words, each with its name.

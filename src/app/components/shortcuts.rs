@@ -6,6 +6,7 @@
 use gtk::glib;
 use gtk::prelude::*;
 
+use crate::choice::Choice;
 use crate::host_key::HostKey;
 use crate::i18n::gettext;
 use crate::{actions, config};
@@ -30,7 +31,7 @@ pub(crate) fn present(parent: &impl IsA<gtk::Window>) {
     let builder = gtk::Builder::from_resource(&format!("{}/shortcuts.ui", config::RESOURCES));
     match builder.object::<gtk::Window>("shortcuts") {
         Some(window) => {
-            let host = HostKey::chosen();
+            let host = HostKey::remembered();
             for (id, key) in [("release", 'g'), ("full-screen", 'f')] {
                 if let Some(shortcut) = builder.object::<glib::Object>(id) {
                     shortcut.set_property("accelerator", host.accelerator(key));

@@ -15,6 +15,7 @@ use super::typing::Typist;
 use super::window::ConsoleWindow;
 use super::{closing, grab, send_keys, view};
 use crate::actions;
+use crate::choice::Choice;
 use crate::components::{pick_cd, shortcuts};
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
@@ -68,7 +69,7 @@ impl Actions {
         });
         let hint = sender.clone();
         let grab = grab::install(root, display, move || {
-            let keys = HostKey::chosen().release();
+            let keys = HostKey::remembered().release();
             let text = gettext_f("Press {keys} to give the desktop its shortcuts back", &[("keys", &keys)]);
             hint.input(ConsoleMsg::Toast(text));
         });

@@ -16,6 +16,7 @@ use super::ending::Ending;
 use super::messages::{ConsoleMsg, ConsoleOutput};
 use super::typing::{self, Typist};
 use super::{room, screenshot, send_keys, view};
+use crate::choice::Choice;
 use crate::components::{ask, serial};
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
@@ -285,8 +286,8 @@ impl Component for ConsoleWindow {
         let actions = Actions::new(&root, &display, &preferences, &sender);
         view::install(&root, &display, summary.uuid(), &preferences);
         let input = sender.input_sender().clone();
-        preferences.watch(HOST_KEY, move || input.emit(ConsoleMsg::HostKey(HostKey::chosen())));
-        sender.input(ConsoleMsg::HostKey(HostKey::chosen()));
+        preferences.watch(HOST_KEY, move || input.emit(ConsoleMsg::HostKey(HostKey::remembered())));
+        sender.input(ConsoleMsg::HostKey(HostKey::remembered()));
         let model = Self {
             summary,
             phase: Phase::Starting,

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Window, WindowMsg};
 use crate::actions;
+use crate::choice::Choice;
 use crate::components::{preferences, serial};
 use crate::i18n::gettext;
 use crate::machines::{Order, Summary};

@@ -41,6 +41,7 @@ use super::machine_page::{MachinePage, PageMsg};
 use super::new_machine::NewMachineDialog;
 use super::settings::SettingsDialog;
 use super::{about, ask, dropped, help, shortcuts};
+use crate::choice::Choice;
 use crate::i18n::gettext;
 use crate::machines::{self, Happening, Machines, Order, Summary};
 use crate::sort_by::SortBy;
