@@ -12,8 +12,18 @@ const MBR_EFI: u8 = 0xef;
 const MBR_GPT: u8 = 0xee;
 /// GPT type of an EFI system partition, c12a7328-f81f-11d2-ba4b-00a0c93ec93b as it stands on disk.
 const GPT_EFI: [u8; 16] = *b"\x28\x73\x2a\xc1\x1f\xf8\xd2\x11\xba\x4b\x00\xa0\xc9\x3e\xc9\x3b";
-/// GPT type of a partition that a BIOS's boot loader has for itself, 21686148-6449-6e6f-744e-656564454649.
+/// GPT types of partitions that a BIOS's boot loader has for itself: 21686148-6449-6e6f-744e-656564454649, and FreeBSD's,
+/// 83bd6b9d-7f41-11dc-be0b-001560b84f0f.
 const GPT_BIOS: [u8; 16] = *b"Hah!IdontNeedEFI";
+const GPT_FREEBSD: [u8; 16] = *b"\x9d\x6b\xbd\x83\x41\x7f\xdc\x11\xbe\x0b\x00\x15\x60\xb8\x4f\x0f";
+/// Attribute of a GPT's partition: a BIOS's boot loader goes on in its first sector.
+const GPT_LEGACY: u64 = 1 << 2;
+/// The MBR's code, before the disk's signature.
+const CODE: std::ops::Range<usize> = 0..440;
+/// The code of a partition's first sector, behind what describes a FAT32, and before the signature.
+const PARTITION_CODE: std::ops::Range<usize> = 90..510;
+/// INT 13h, by which a BIOS's guests read disks.
+const READS: [u8; 2] = [0xcd, 0x13];
 /// Sectors of a root directory that are looked at: a cluster of a FAT32, or 512 entries.
 const DIRECTORY: u64 = 64;
 
@@ -33,34 +43,64 @@ fn le64(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// Does a system start from this disk, as far as can be told without running it? Partitions alone are not enough: installers make
-/// them first. A BIOS needs code in the first sector and a partition behind it, UEFI a system partition with an `EFI` directory.
+/// them first, and some tools (libparted, FDISK) write the MBR's code when they make them. A BIOS needs that code and something for
+/// it to load, UEFI a system partition with an `EFI` directory. A disk with a file system and no partitions has none here: its code
+/// comes with formatting it, and no installer makes one.
 pub fn is_installed(mut read: impl FnMut(u64) -> Sector) -> bool {
     let Some(first) = read(0).filter(|sector| le16(sector, 510) == 0xaa55) else { return false };
-    let code = first[..440].iter().any(|&byte| byte != 0);
-    let partitions = first[446..510].chunks_exact(16);
+    let entries: Vec<&[u8]> = first[446..510].chunks_exact(16).collect();
+    if entries.iter().any(|entry| entry[4] == MBR_GPT) {
+        return gpt(&mut read, &first);
+    }
     // What begins at sector 0 is no partition; a disk with a file system and no partitions has text or code there.
     let real =
-        |entry: &&[u8]| entry[4] != 0 && matches!(entry[0], 0 | 0x80) && le32(entry, 8) != 0 && le32(entry, 12) != 0;
-    let mut real = partitions.filter(real);
-    if partitions_of_gpt(&first) {
-        return gpt(&mut read, code);
+        |entry: &&&[u8]| entry[4] != 0 && matches!(entry[0], 0 | 0x80) && le32(entry, 8) != 0 && le32(entry, 12) != 0;
+    let (efi, others): (Vec<&[u8]>, _) = entries.iter().filter(real).partition(|entry| entry[4] == MBR_EFI);
+    if efi.iter().any(|entry| has_loader(&mut read, le32(entry, 8))) {
+        return true;
     }
-    real.clone().any(|entry| entry[4] == MBR_EFI && has_loader(&mut read, le32(entry, 8)))
-        || code && real.any(|entry| entry[4] != MBR_EFI)
+    if others.is_empty() || is_blank(&first[CODE]) {
+        return false;
+    }
+    let gap = |entry: &&[u8]| le32(entry, 8) > 1;
+    knows_its_second_stage(&first)
+        || efi.iter().chain(&others).all(gap) && has_second_stage(&mut read, 1)
+        || others.iter().any(|entry| is_boot_sector(&mut read, le32(entry, 8)))
 }
 
-/// Does the MBR stand for a GPT?
-fn partitions_of_gpt(first: &[u8; SECTOR]) -> bool {
-    first[446..510].chunks_exact(16).any(|entry| entry[4] == MBR_GPT)
+/// Is nothing there? Tools fill with zeros, FDISK with F6h.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == bytes[0])
 }
 
-fn gpt(read: &mut impl FnMut(u64) -> Sector, code: bool) -> bool {
+/// Is this the MBR of a boot loader that has a list of blocks, wherever they are? GRUB and LILO write theirs last, and say in it
+/// who they are.
+fn knows_its_second_stage(first: &[u8; SECTOR]) -> bool {
+    first[6..].starts_with(b"LILO") || holds(&first[CODE], b"GRUB")
+}
+
+/// Is there something in this sector, where nobody but a boot loader has anything? What is behind the MBR may be left of a GPT.
+fn has_second_stage(read: &mut impl FnMut(u64) -> Sector, place: u64) -> bool {
+    read(place).is_some_and(|sector| !is_blank(&sector) && !sector.starts_with(b"EFI PART"))
+}
+
+/// Is this a partition's boot sector that loads something? Other file systems' tools write one that only says that it does not.
+fn is_boot_sector(read: &mut impl FnMut(u64) -> Sector, place: u64) -> bool {
+    read(place).is_some_and(|sector| le16(&sector, 510) == 0xaa55 && holds(&sector[PARTITION_CODE], &READS))
+}
+
+fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+fn gpt(read: &mut impl FnMut(u64) -> Sector, first: &[u8; SECTOR]) -> bool {
     let Some(header) = read(1).filter(|header| header.starts_with(b"EFI PART")) else { return false };
     let (table, count, size) = (le64(&header, 72), le32(&header, 80), le32(&header, 84));
     // Entries of other sizes would cross sectors; nobody makes them.
     if size != 128 {
         return false;
     }
+    let code = !is_blank(&first[CODE]);
     let mut sector = None;
     (0..count.min(ENTRIES)).any(|number| {
         let place = table.checked_add(number / 4);
@@ -69,8 +109,15 @@ fn gpt(read: &mut impl FnMut(u64) -> Sector, code: bool) -> bool {
         }
         let Some(sector) = sector else { return false };
         let entry = &sector[(number % 4) as usize * 128..][..128];
-        let kind = &entry[..16];
-        kind == GPT_EFI && has_loader(read, le64(entry, 32)) || code && kind == GPT_BIOS
+        let (kind, start) = (&entry[..16], le64(entry, 32));
+        if kind == GPT_EFI && has_loader(read, start) {
+            return true;
+        }
+        let own = kind == GPT_BIOS || kind == GPT_FREEBSD;
+        code && kind != [0; 16]
+            && (knows_its_second_stage(first)
+                || own && has_second_stage(read, start)
+                || le64(entry, 48) & GPT_LEGACY != 0 && is_boot_sector(read, start))
     })
 }
 

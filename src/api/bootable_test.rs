@@ -21,6 +21,27 @@ impl Disk {
         self
     }
 
+    /// The MBR's code of a boot loader that says at this place who it is.
+    fn named(self, at: usize, name: &[u8]) -> Self {
+        let mut disk = self.code();
+        disk.put(0, at, name);
+        disk
+    }
+
+    /// The first sector of GRUB's core.img, or what else begins with a jump and has no signature.
+    fn core(mut self, sector: usize) -> Self {
+        self.put(sector, 0, &[0x52, 0x56, 0xbe, 0x1b]);
+        self
+    }
+
+    /// A partition's boot sector with these bytes where its code is.
+    fn boot_sector(mut self, sector: usize, code: &[u8]) -> Self {
+        self.put(sector, 0, &[0xeb, 0x58, 0x90]);
+        self.put(sector, 200, code);
+        self.put(sector, 510, &[0x55, 0xaa]);
+        self
+    }
+
     /// A partition in the MBR.
     fn partition(mut self, kind: u8, start: u32) -> Self {
         self.put(0, 446, &[[0x80, 0, 0, 0, kind, 0, 0, 0], [0; 8]].concat());
@@ -78,12 +99,63 @@ fn what_a_bios_starts() {
     assert!(!Disk::new().is_installed(), "a label and nothing else");
     assert!(!Disk::new().code().is_installed(), "code and no partition");
     assert!(!Disk::new().partition(0x83, 2048).is_installed(), "a partition and no code");
-    assert!(Disk::new().code().partition(0x83, 2048).is_installed());
-    assert!(Disk::new().code().partition(0x07, 2048).is_installed());
-    assert!(!Disk::new().code().partition(0x83, 0).is_installed());
-    assert!(!Disk::new().code().gpt([7; 16], 34).is_installed(), "a GPT's own entry is no partition");
-    assert!(Disk::new().code().gpt(GPT_BIOS, 34).is_installed());
-    assert!(!Disk::new().gpt(GPT_BIOS, 34).is_installed());
+    // libparted and FDISK write the MBR's code when they partition, and FDISK fills the partition.
+    let partitioned = || Disk::new().code().partition(0x83, 2048);
+    assert!(!partitioned().is_installed(), "nothing to load");
+    let mut filled = partitioned();
+    filled.put(2048, 0, &[0xf6; SECTOR]);
+    assert!(!filled.is_installed());
+    // mkfs.fat's boot sector prints (INT 10h), waits for a key (16h), and goes back (19h); its serial number may be anything.
+    let formatted = || partitioned().boot_sector(2048, &[0xcd, 0x10, 0xcd, 0x16, 0xcd, 0x19]);
+    assert!(!formatted().is_installed());
+    let mut numbered = formatted();
+    numbered.put(2048, 67, &READS);
+    assert!(!numbered.is_installed());
+
+    // Windows, DOS, Syslinux and the BSDs go on in a partition.
+    assert!(partitioned().boot_sector(2048, &READS).is_installed());
+    assert!(Disk::new().code().partition(0x07, 2048).boot_sector(2048, &READS).is_installed());
+    assert!(!Disk::new().partition(0x07, 2048).boot_sector(2048, &READS).is_installed(), "nothing starts it");
+    assert!(!Disk::new().code().partition(0x83, 0).boot_sector(0, &READS).is_installed(), "no partition");
+    // GRUB behind the MBR, and GRUB and LILO with lists of blocks.
+    assert!(partitioned().core(1).is_installed());
+    assert!(!Disk::new().partition(0x83, 2048).core(1).is_installed());
+    assert!(!Disk::new().code().partition(0x83, 1).core(1).is_installed(), "that is in the partition");
+    assert!(partitioned().named(384, b"GRUB ").is_installed() && partitioned().named(6, b"LILO").is_installed());
+    let mut converted = partitioned();
+    converted.put(1, 0, b"EFI PART");
+    assert!(!converted.is_installed(), "left of a GPT");
+}
+
+#[test]
+fn what_a_bios_starts_of_a_gpt() {
+    let gpt = |kind| Disk::new().code().gpt(kind, 34);
+    assert!(!gpt([7; 16]).core(34).is_installed(), "its own entry in the MBR is no partition");
+    for kind in [GPT_BIOS, GPT_FREEBSD] {
+        assert!(!gpt(kind).is_installed(), "empty");
+        assert!(gpt(kind).core(34).is_installed());
+        assert!(!Disk::new().gpt(kind, 34).core(34).is_installed(), "no code");
+    }
+    let mut marked = gpt([7; 16]).boot_sector(34, &READS);
+    assert!(!marked.is_installed());
+    marked.put(3, 128 + 48, &GPT_LEGACY.to_le_bytes());
+    assert!(marked.is_installed());
+    assert!(gpt([7; 16]).named(384, b"GRUB ").is_installed());
+    assert!(!gpt([0; 16]).named(384, b"GRUB ").is_installed(), "no partition");
+}
+
+#[test]
+fn the_boot_sector_of_the_grub_that_is_here() {
+    let Ok(boot) = std::fs::read("/usr/lib/grub/i386-pc/boot.img") else {
+        eprintln!("SKIPPED: GRUB for a BIOS is not installed (package grub-pc-bin)");
+        return;
+    };
+    let mut disk = Disk::new().partition(0x83, 2048);
+    disk.put(0, 0, &boot[CODE]);
+    assert!(disk.is_installed(), "in the MBR");
+    let mut disk = Disk::new().code().partition(0x05, 2048);
+    disk.put(2048, 0, &boot);
+    assert!(disk.is_installed(), "in a partition");
 }
 
 #[test]
@@ -95,7 +167,7 @@ fn what_uefi_starts() {
         assert!(!gpt().fat(64, wide, &[b"EFI     TXT"]).is_installed(), "a file");
         assert!(gpt().fat(64, wide, &[b"README  TXT", EFI]).is_installed());
         assert!(Disk::new().partition(MBR_EFI, 64).fat(64, wide, &[EFI]).is_installed());
-        assert!(!Disk::new().code().partition(MBR_EFI, 64).fat(64, wide, &[]).is_installed());
+        assert!(!Disk::new().code().partition(MBR_EFI, 64).fat(64, wide, &[]).core(1).is_installed());
     }
     let mut wild = Disk::new().gpt(GPT_EFI, u64::MAX);
     assert!(!wild.is_installed());

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::machine::{ImageFormat, MacAddress};
+use crate::usb::UsbGone;
 
 /// Most bytes of one line.
 pub const LINE_BYTES: usize = 1 << 20;
@@ -139,12 +140,31 @@ pub enum Command {
         /// The card.
         name: String,
     },
-    /// Ends a capture: the file is whole when this has been answered.
+    /// Ends a capture: the file is whole when this has succeeded; an error says that it is not, or not yet.
     #[serde(rename = "x-dormer-capture-end")]
     CaptureEnd {
         /// The card.
         name: String,
     },
+    /// Puts a device of the host, whose usbfs file (opened to read and write) is attached, into a port of the machine's USB controller:
+    /// answers [`UsbAttached`](crate::usb::UsbAttached). A second descriptor is closed when the host has the device again, or when the
+    /// engine ends: one end of a pipe whose other end is with a process that gives the device back then (`dormer-vm --keep-usb`).
+    #[serde(rename = "x-dormer-usb-attach")]
+    UsbAttach {
+        /// What it is called from now on: its name in sysfs (`bus-port.port`), [`crate::usb::TEXT_BYTES`] at most.
+        id: String,
+        /// Its name for people, as long at most.
+        name: String,
+    },
+    /// Takes a device of the host out of the machine; when this has succeeded, the host has it back, with its own drivers.
+    #[serde(rename = "x-dormer-usb-detach")]
+    UsbDetach {
+        /// The device.
+        id: String,
+    },
+    /// Devices of the host that the machine has: answers a list of [`UsbStatus`](crate::usb::UsbStatus).
+    #[serde(rename = "x-dormer-query-usb")]
+    QueryUsb {},
     /// Drives and what is in them: answers a list of [`DriveStatus`].
     #[serde(rename = "query-block")]
     QueryBlock {},
@@ -327,6 +347,14 @@ pub enum Event {
         /// What happened.
         reason: String,
     },
+    /// The machine has a device of the host no more.
+    #[serde(rename = "X_DORMER_USB_DETACHED")]
+    UsbDetached {
+        /// The device.
+        id: String,
+        /// Why.
+        reason: UsbGone,
+    },
     /// A network helper is gone.
     #[serde(rename = "X_DORMER_NETWORK_DOWN")]
     NetworkDown {
@@ -337,6 +365,8 @@ pub enum Event {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -350,6 +380,11 @@ mod tests {
         assert_eq!(event["data"]["guest"], true);
         let status = serde_json::to_value(Status { running: false, status: RunState::InternalError }).unwrap();
         assert_eq!(status["status"], "internal-error");
+        let attach = parse(r#"{"execute":"x-dormer-usb-attach","arguments":{"id":"1-2.3","name":"Stick"}}"#).unwrap();
+        assert_eq!(attach, Command::UsbAttach { id: "1-2.3".into(), name: "Stick".into() });
+        let event = Event::UsbDetached { id: "1-2.3".into(), reason: UsbGone::Unplugged };
+        let shape = json!({ "event": "X_DORMER_USB_DETACHED", "data": { "id": "1-2.3", "reason": "unplugged" } });
+        assert_eq!(serde_json::to_value(event).unwrap(), shape);
         let drive = r#"{"device":"a","removable":false,"tray_open":false,"locked":false,"inserted":true}"#;
         let mut drive: DriveStatus = serde_json::from_str(drive).unwrap();
         assert_eq!(drive.io_status, IoStatus::Ok);

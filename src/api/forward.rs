@@ -1,9 +1,35 @@
-//! How people write a port forward: `2222:22`, `tcp:2222:22` or `udp:5353:53`.
+//! A port forward, and how people write it: `2222:22`, `tcp:2222:22` or `udp:5353:53`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::machine::{Forward, Problem, Protocol};
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+
+/// A port of the host that leads into the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Forward {
+    /// TCP or UDP.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Port on the host's 127.0.0.1.
+    pub host: u16,
+    /// Port in the guest.
+    pub guest: u16,
+}
+
+/// A forward's protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
 
 impl FromStr for Forward {
     type Err = Problem;

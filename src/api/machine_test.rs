@@ -27,8 +27,11 @@ fn machine() -> Machine {
             forwards: vec![Forward { protocol: Protocol::Tcp, host: 2222, guest: 22 }],
             ..Network::new(MacAddress::from_random([1, 2, 3]))
         }],
+        sound: Sound::default(),
+        usb: Usb::default(),
         virtio_input: true,
         resolution: Resolution::default(),
+        video_memory: 16,
         autostart: false,
         notes: String::new(),
     }
@@ -52,6 +55,15 @@ fn checks() {
     let mut many = machine();
     many.drives = vec![many.drives[0].clone(); 9];
     assert_eq!(many.check(), Err(Problem::Drives));
+    let mut sticks = machine();
+    sticks.usb.controller = UsbController::Xhci;
+    sticks.drives = vec![Drive { bus: DriveBus::Usb, ..sticks.drives[0].clone() }; 4];
+    assert_eq!(sticks.check(), Ok(()));
+    sticks.drives.push(sticks.drives[0].clone());
+    assert_eq!(sticks.check(), Err(Problem::Drives));
+    sticks.drives.truncate(1);
+    sticks.usb.controller = UsbController::None;
+    assert_eq!(sticks.check(), Err(Problem::NoUsb));
     let mut inside = machine();
     inside.networks[0].attachment = "internal:lab".parse().unwrap();
     assert_eq!(inside.check(), Err(Problem::ForwardsNeedNat(0)));
@@ -90,7 +102,7 @@ fn boot_order_names_devices() {
 fn resolutions() {
     let resolution: Resolution = "1920x1080".parse().unwrap();
     assert_eq!((resolution.width, resolution.height, resolution.to_string().as_str()), (1920, 1080, "1920x1080"));
-    for bad in ["", "x", "1920", "1921x1080", "1920x", "-1x600", "0x0", "2560x2560", "800x479", "4294967295x600"] {
+    for bad in ["", "x", "1920", "1921x1080", "1920x", "-1x600", "0x0", "3848x2160", "800x479", "4294967295x600"] {
         assert_eq!(bad.parse::<Resolution>(), Err(Problem::Resolution(bad.into())));
     }
 }

@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::machine::{
-    DiskCache, DriveBus, DriveKind, Firmware, Forward, Machine, Network, Problem, RealTimeClock, limits,
+    DiskCache, DriveBus, DriveKind, Firmware, Forward, Machine, Network, NetworkModel, Problem, RealTimeClock, Sound,
+    SoundCard, UsbController, UsbRule, limits,
 };
 
 /// A setting's name.
@@ -34,6 +35,12 @@ pub enum Key {
     Boot,
     /// `resolution`.
     Resolution,
+    /// `video-memory`, in MiB.
+    VideoMemory,
+    /// `sound.card`: of the sound card, and of consoles that play it.
+    Sound(SoundKey),
+    /// `usb.controller`: of USB.
+    Usb(UsbKey),
     /// `autostart`.
     Autostart,
     /// `notes`.
@@ -67,10 +74,57 @@ pub enum CardKey {
     Link,
     /// `network`: where the cable goes.
     Network,
+    /// `model`.
+    Model,
     /// `mac`.
     Mac,
     /// `forwards`.
     Forwards,
+}
+
+impl CardKey {
+    /// All of them, as people are shown them.
+    pub const ALL: [Self; 5] = [Self::Link, Self::Network, Self::Model, Self::Mac, Self::Forwards];
+}
+
+/// A setting of sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundKey {
+    /// `card`.
+    Card,
+    /// `volume`, in percent.
+    Volume,
+    /// `mute`.
+    Mute,
+    /// `microphone`: may the guest hear it?
+    Microphone,
+    /// `output`: this computer's device that plays it.
+    Output,
+    /// `input`: this computer's microphone.
+    Input,
+}
+
+impl SoundKey {
+    /// All of them, as people are shown them.
+    pub const ALL: [Self; 6] = [Self::Card, Self::Volume, Self::Mute, Self::Output, Self::Microphone, Self::Input];
+}
+
+/// A setting of USB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsbKey {
+    /// `controller`.
+    Controller,
+    /// `keyboard`.
+    Keyboard,
+    /// `tablet`.
+    Tablet,
+    /// `rules`: which of this computer's USB devices it gets, and when.
+    Rules,
+}
+
+impl UsbKey {
+    /// All of them, as people are shown them.
+    pub const ALL: [Self; 4] = [Self::Controller, Self::Tablet, Self::Keyboard, Self::Rules];
 }
 
 /// What a setting takes.
@@ -88,9 +142,11 @@ pub enum Takes {
     Forwards,
     /// Names of drives and network cards with commas between.
     Devices,
+    /// Any number of rules for USB devices ([`UsbRule`]) with spaces between.
+    UsbRules,
 }
 
-/// Sizes of screens that people have. Widths are multiples of 8, and all fit into video memory.
+/// Sizes of screens that people have. Widths are multiples of 8.
 const RESOLUTIONS: &[&str] = &[
     "800x600",
     "1024x768",
@@ -103,7 +159,13 @@ const RESOLUTIONS: &[&str] = &[
     "1920x1080",
     "1920x1200",
     "2560x1440",
+    "2560x1600",
+    "3440x1440",
+    "3840x2160",
 ];
+
+/// MiB of video memory: the powers of two that a board takes.
+const VIDEO_MEMORIES: &[&str] = &["16", "32", "64", "128", "256"];
 
 /// The words of a setting that has a few values.
 trait Words: Copy + PartialEq + 'static {
@@ -131,8 +193,23 @@ impl Words for RealTimeClock {
 }
 
 impl Words for DriveBus {
-    const WORDS: &'static [&'static str] = &["ahci", "virtio"];
-    const VALUES: &'static [Self] = &[Self::Ahci, Self::Virtio];
+    const WORDS: &'static [&'static str] = &["ahci", "virtio", "usb"];
+    const VALUES: &'static [Self] = &[Self::Ahci, Self::Virtio, Self::Usb];
+}
+
+impl Words for NetworkModel {
+    const WORDS: &'static [&'static str] = &["virtio", "e1000"];
+    const VALUES: &'static [Self] = &[Self::Virtio, Self::E1000];
+}
+
+impl Words for SoundCard {
+    const WORDS: &'static [&'static str] = &["hda", "virtio", "none"];
+    const VALUES: &'static [Self] = &[Self::Hda, Self::Virtio, Self::None];
+}
+
+impl Words for UsbController {
+    const WORDS: &'static [&'static str] = &["xhci", "none"];
+    const VALUES: &'static [Self] = &[Self::Xhci, Self::None];
 }
 
 impl Words for DiskCache {
@@ -158,6 +235,17 @@ impl fmt::Display for Key {
             Self::VirtioInput => f.write_str("virtio-input"),
             Self::Boot => f.write_str("boot"),
             Self::Resolution => f.write_str("resolution"),
+            Self::VideoMemory => f.write_str("video-memory"),
+            Self::Sound(SoundKey::Card) => f.write_str("sound.card"),
+            Self::Sound(SoundKey::Volume) => f.write_str("sound.volume"),
+            Self::Sound(SoundKey::Mute) => f.write_str("sound.mute"),
+            Self::Sound(SoundKey::Microphone) => f.write_str("sound.microphone"),
+            Self::Sound(SoundKey::Output) => f.write_str("sound.output"),
+            Self::Sound(SoundKey::Input) => f.write_str("sound.input"),
+            Self::Usb(UsbKey::Controller) => f.write_str("usb.controller"),
+            Self::Usb(UsbKey::Keyboard) => f.write_str("usb.keyboard"),
+            Self::Usb(UsbKey::Tablet) => f.write_str("usb.tablet"),
+            Self::Usb(UsbKey::Rules) => f.write_str("usb.rules"),
             Self::Autostart => f.write_str("autostart"),
             Self::Notes => f.write_str("notes"),
             Self::Disk(number, DiskKey::Bus) => write!(f, "disk{number}.bus"),
@@ -165,6 +253,7 @@ impl fmt::Display for Key {
             Self::Disk(number, DiskKey::Cache) => write!(f, "disk{number}.cache"),
             Self::Card(number, CardKey::Link) => write!(f, "net{number}.link"),
             Self::Card(number, CardKey::Network) => write!(f, "net{number}.network"),
+            Self::Card(number, CardKey::Model) => write!(f, "net{number}.model"),
             Self::Card(number, CardKey::Mac) => write!(f, "net{number}.mac"),
             Self::Card(number, CardKey::Forwards) => write!(f, "net{number}.forwards"),
         }
@@ -189,6 +278,7 @@ impl FromStr for Key {
                 ("disk", "cache") => Self::Disk(number, DiskKey::Cache),
                 ("net", "link") => Self::Card(number, CardKey::Link),
                 ("net", "network") => Self::Card(number, CardKey::Network),
+                ("net", "model") => Self::Card(number, CardKey::Model),
                 ("net", "mac") => Self::Card(number, CardKey::Mac),
                 ("net", "forwards") => Self::Card(number, CardKey::Forwards),
                 _ => return None,
@@ -205,6 +295,17 @@ impl FromStr for Key {
             "virtio-input" => Ok(Self::VirtioInput),
             "boot" => Ok(Self::Boot),
             "resolution" => Ok(Self::Resolution),
+            "video-memory" => Ok(Self::VideoMemory),
+            "sound.card" => Ok(Self::Sound(SoundKey::Card)),
+            "sound.volume" => Ok(Self::Sound(SoundKey::Volume)),
+            "sound.mute" => Ok(Self::Sound(SoundKey::Mute)),
+            "sound.microphone" => Ok(Self::Sound(SoundKey::Microphone)),
+            "sound.output" => Ok(Self::Sound(SoundKey::Output)),
+            "sound.input" => Ok(Self::Sound(SoundKey::Input)),
+            "usb.controller" => Ok(Self::Usb(UsbKey::Controller)),
+            "usb.keyboard" => Ok(Self::Usb(UsbKey::Keyboard)),
+            "usb.tablet" => Ok(Self::Usb(UsbKey::Tablet)),
+            "usb.rules" => Ok(Self::Usb(UsbKey::Rules)),
             "autostart" => Ok(Self::Autostart),
             "notes" => Ok(Self::Notes),
             _ => part().ok_or_else(|| Problem::NoSetting(text.to_owned())),
@@ -216,20 +317,34 @@ impl Key {
     /// What it takes.
     pub fn takes(self) -> Takes {
         match self {
-            Self::Name | Self::Group | Self::Os | Self::Notes | Self::Card(_, CardKey::Mac) => Takes::Text,
+            Self::Name
+            | Self::Group
+            | Self::Os
+            | Self::Notes
+            | Self::Card(_, CardKey::Mac)
+            | Self::Sound(SoundKey::Output | SoundKey::Input) => Takes::Text,
+            Self::Sound(SoundKey::Card) => Takes::Words(SoundCard::WORDS),
+            Self::Usb(UsbKey::Controller) => Takes::Words(UsbController::WORDS),
+            Self::Sound(SoundKey::Volume) => Takes::Number(0..=100),
             Self::Firmware => Takes::Words(Firmware::WORDS),
             Self::Processors => Takes::Number(1..=limits::PROCESSORS.into()),
             Self::Memory => Takes::Number(limits::MEMORY_MIN..=limits::MEMORY_MAX),
             Self::Clock => Takes::Words(RealTimeClock::WORDS),
             Self::Disk(_, DiskKey::Cache) => Takes::Words(DiskCache::WORDS),
             Self::Disk(_, DiskKey::Bus) => Takes::Words(DriveBus::WORDS),
-            Self::VirtioInput | Self::Autostart | Self::Disk(_, DiskKey::ReadOnly) | Self::Card(_, CardKey::Link) => {
-                Takes::Words(bool::WORDS)
-            }
+            Self::VirtioInput
+            | Self::Autostart
+            | Self::Sound(SoundKey::Mute | SoundKey::Microphone)
+            | Self::Usb(UsbKey::Keyboard | UsbKey::Tablet)
+            | Self::Disk(_, DiskKey::ReadOnly)
+            | Self::Card(_, CardKey::Link) => Takes::Words(bool::WORDS),
             Self::Card(_, CardKey::Network) => Takes::Network,
+            Self::Card(_, CardKey::Model) => Takes::Words(NetworkModel::WORDS),
             Self::Card(_, CardKey::Forwards) => Takes::Forwards,
             Self::Boot => Takes::Devices,
+            Self::Usb(UsbKey::Rules) => Takes::UsbRules,
             Self::Resolution => Takes::Words(RESOLUTIONS),
+            Self::VideoMemory => Takes::Words(VIDEO_MEMORIES),
         }
     }
 
@@ -245,9 +360,24 @@ impl Key {
             Self::Clock => "what its clock shows: UTC for Linux and BSD, local time for Windows and DOS",
             Self::VirtioInput => "a tablet and a keyboard with virtio drivers, so that the mouse is not captured",
             Self::Boot => {
-                "what it starts from, best first, as in cd0,disk0; the others follow. Cards start machines with UEFI only"
+                "what it starts from, best first, as in cd0,disk0; the others follow. With BIOS only cards of model e1000 start it"
             }
             Self::Resolution => "the screen's size at first; most systems then let it be chosen",
+            Self::VideoMemory => "MiB of the graphics adapter's own memory, which large screens need",
+            Self::Sound(SoundKey::Card) => "HDA works with every system's own driver, virtio is for Linux",
+            Self::Sound(SoundKey::Volume) => "how loud its consoles play it, in percent",
+            Self::Sound(SoundKey::Mute) => "its consoles play nothing",
+            Self::Sound(SoundKey::Microphone) => "the system hears this computer's microphone while a console is open",
+            Self::Sound(SoundKey::Output) => "this computer's device that plays it; empty for the usual one",
+            Self::Sound(SoundKey::Input) => "this computer's device that it hears; empty for the usual one",
+            Self::Usb(UsbKey::Controller) => "xHCI is for Windows 8 and later, Linux and BSD; USB devices need it",
+            Self::Usb(UsbKey::Keyboard) => {
+                "keys go to a USB keyboard; systems without a driver for xHCI do not hear them"
+            }
+            Self::Usb(UsbKey::Tablet) => "a USB tablet, with which the mouse is not captured",
+            Self::Usb(UsbKey::Rules) => {
+                "which of this computer's USB devices it gets: always, at start or ask, as in 0781:5581=always 046d:c52b@1-2=start"
+            }
             Self::Autostart => "start it when you log in to this computer",
             Self::Notes => "what you want to remember of the machine",
             Self::Disk(_, DiskKey::Bus) => "AHCI works with every system, virtio is faster and needs a driver",
@@ -259,6 +389,7 @@ impl Key {
             Self::Card(_, CardKey::Network) => {
                 "where the cable goes: nat is this computer's network, internal:NAME one that machines have among themselves, bridge:NAME and tap:NAME are network devices of this computer"
             }
+            Self::Card(_, CardKey::Model) => "e1000 works with every system, virtio is faster and needs a driver",
             Self::Card(_, CardKey::Mac) => "its Ethernet address",
             Self::Card(_, CardKey::Forwards) => "ports of this computer that lead into the system, as in 2222:22",
         }
@@ -270,8 +401,12 @@ impl Key {
             self,
             Self::Group
                 | Self::Os
+                | Self::Usb(UsbKey::Rules)
                 | Self::Autostart
                 | Self::Notes
+                | Self::Sound(
+                    SoundKey::Volume | SoundKey::Mute | SoundKey::Microphone | SoundKey::Output | SoundKey::Input
+                )
                 | Self::Card(_, CardKey::Link | CardKey::Network | CardKey::Forwards)
         )
     }
@@ -284,6 +419,7 @@ impl Key {
             Takes::Words(words) => words.join(" or "),
             Takes::Network => "nat, internal:NAME, bridge:NAME or tap:NAME".to_owned(),
             Takes::Forwards => "forwards with spaces between".to_owned(),
+            Takes::UsbRules => "rules for USB devices with spaces between".to_owned(),
             Takes::Devices => "names of drives and network cards with commas between".to_owned(),
         };
         Problem::Value { key: self.to_string(), value: value.to_owned(), takes }
@@ -305,6 +441,11 @@ fn forwards(value: &str) -> Result<Vec<Forward>, Problem> {
     value.split_whitespace().map(str::parse).collect()
 }
 
+/// Rules with spaces between.
+fn usb_rules(value: &str) -> Result<Vec<UsbRule>, Problem> {
+    value.split_whitespace().map(str::parse).collect()
+}
+
 impl Machine {
     /// The settings that this machine has.
     pub fn keys(&self) -> Vec<Key> {
@@ -319,13 +460,15 @@ impl Machine {
             Key::VirtioInput,
             Key::Boot,
             Key::Resolution,
+            Key::VideoMemory,
             Key::Autostart,
             Key::Notes,
         ];
+        keys.extend(SoundKey::ALL.map(Key::Sound));
+        keys.extend(UsbKey::ALL.map(Key::Usb));
         let disks = self.drives.iter().filter(|drive| drive.kind == DriveKind::Disk).count();
         keys.extend((0..disks).flat_map(|disk| DiskKey::ALL.map(|what| Key::Disk(disk, what))));
-        let of_card = [CardKey::Link, CardKey::Network, CardKey::Mac, CardKey::Forwards];
-        keys.extend((0..self.networks.len()).flat_map(|card| of_card.map(|what| Key::Card(card, what))));
+        keys.extend((0..self.networks.len()).flat_map(|card| CardKey::ALL.map(|what| Key::Card(card, what))));
         keys
     }
 
@@ -342,6 +485,17 @@ impl Machine {
             Key::VirtioInput => self.virtio_input.word(),
             Key::Boot => self.boot_order().join(","),
             Key::Resolution => self.resolution.to_string(),
+            Key::VideoMemory => self.video_memory.to_string(),
+            Key::Sound(SoundKey::Card) => self.sound.card.word(),
+            Key::Sound(SoundKey::Volume) => self.sound.volume.to_string(),
+            Key::Sound(SoundKey::Mute) => self.sound.mute.word(),
+            Key::Sound(SoundKey::Microphone) => self.sound.microphone.word(),
+            Key::Sound(SoundKey::Output) => self.sound.output.clone(),
+            Key::Sound(SoundKey::Input) => self.sound.input.clone(),
+            Key::Usb(UsbKey::Controller) => self.usb.controller.word(),
+            Key::Usb(UsbKey::Keyboard) => self.usb.keyboard.word(),
+            Key::Usb(UsbKey::Tablet) => self.usb.tablet.word(),
+            Key::Usb(UsbKey::Rules) => self.usb.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             Key::Autostart => self.autostart.word(),
             Key::Notes => self.notes.clone(),
             Key::Disk(disk, what) => {
@@ -357,6 +511,7 @@ impl Machine {
                 match what {
                     CardKey::Link => network.link.word(),
                     CardKey::Network => network.attachment.to_string(),
+                    CardKey::Model => network.model.word(),
                     CardKey::Mac => network.mac.to_string(),
                     CardKey::Forwards => network.forwards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
                 }
@@ -387,6 +542,20 @@ impl Machine {
                 let known = RESOLUTIONS.contains(&value);
                 new.resolution = known.then(|| value.parse()).ok_or_else(|| key.refuse(value))??;
             }
+            Key::VideoMemory => {
+                let known = VIDEO_MEMORIES.contains(&value).then(|| value.parse().ok()).flatten();
+                new.video_memory = known.ok_or_else(|| key.refuse(value))?;
+            }
+            Key::Sound(SoundKey::Card) => new.sound.card = key.word(value)?,
+            Key::Sound(SoundKey::Volume) => new.sound.volume = key.number(value)?,
+            Key::Sound(SoundKey::Mute) => new.sound.mute = key.word(value)?,
+            Key::Sound(SoundKey::Microphone) => new.sound.microphone = key.word(value)?,
+            Key::Sound(SoundKey::Output) => new.sound.output = value.to_owned(),
+            Key::Sound(SoundKey::Input) => new.sound.input = value.to_owned(),
+            Key::Usb(UsbKey::Controller) => new.usb.controller = key.word(value)?,
+            Key::Usb(UsbKey::Keyboard) => new.usb.keyboard = key.word(value)?,
+            Key::Usb(UsbKey::Tablet) => new.usb.tablet = key.word(value)?,
+            Key::Usb(UsbKey::Rules) => new.usb.rules = usb_rules(value)?,
             Key::Autostart => new.autostart = key.word(value)?,
             Key::Notes => new.notes = value.to_owned(),
             Key::Boot => {
@@ -412,6 +581,7 @@ impl Machine {
                 match what {
                     CardKey::Link => network.link = key.word(value)?,
                     CardKey::Network => network.attachment = value.parse()?,
+                    CardKey::Model => network.model = key.word(value)?,
                     CardKey::Mac => network.mac = value.parse()?,
                     CardKey::Forwards => network.forwards = forwards(value)?,
                 }
@@ -461,6 +631,9 @@ pub fn live(from: &Machine, to: &Machine) -> Result<Vec<Live>, Problem> {
     followed.notes.clone_from(&to.notes);
     followed.group.clone_from(&to.group);
     followed.system.clone_from(&to.system);
+    followed.usb.rules.clone_from(&to.usb.rules);
+    // Consoles do what the rest of these say.
+    followed.sound = Sound { card: from.sound.card, ..to.sound.clone() };
     for (card, (old, new)) in followed.networks.iter_mut().zip(&to.networks).enumerate() {
         if old.link != new.link {
             changes.push(Live::Link { card, up: new.link });

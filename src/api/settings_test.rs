@@ -30,7 +30,7 @@ fn machine() -> Machine {
 fn names_are_read_as_they_are_written() {
     let machine = machine();
     let keys = machine.keys();
-    assert_eq!(keys.len(), 12 + 2 * 3 + 2 * 4);
+    assert_eq!(keys.len(), 13 + 6 + 4 + 2 * 3 + 2 * 5);
     for key in keys {
         assert_eq!(key.to_string().parse(), Ok(key));
         assert!(machine.get(key).is_some() && !key.about().is_empty(), "{key}");
@@ -64,9 +64,11 @@ fn what_is_set_is_there() {
                 let now = changed.get(key).unwrap();
                 (*words.iter().find(|word| **word != now).unwrap()).to_owned()
             }
+            Takes::Number(range) if key == Key::Sound(SoundKey::Volume) => range.start().to_string(),
             Takes::Number(range) => range.end().to_string(),
             Takes::Network => "internal:lab".to_owned(),
             Takes::Forwards => "tcp:2222:22 udp:53:5353".to_owned(),
+            Takes::UsbRules => "0781:5581:4C%2053@1-2.3=always 046d:c52b=ask".to_owned(),
             Takes::Devices => "net1,cd0,disk0,disk1,net0".to_owned(),
             Takes::Text => match key {
                 Key::Card(..) => "52:54:00:00:00:03".to_owned(),
@@ -104,13 +106,26 @@ fn bad_values_change_nothing() {
         (Key::Clock, "UTC", "utc or local"),
         (Key::VirtioInput, "true", "on or off"),
         (Key::Resolution, "1x1", "800x600 or"),
+        (Key::Resolution, "3840x2160", "a screen of 3840x2160 needs 32 MiB of video memory"),
+        (Key::VideoMemory, "24", "16 or 32 or 64 or 128 or 256"),
+        (Key::VideoMemory, "0", "16 or 32 or 64 or 128 or 256"),
+        (Key::VideoMemory, "4294967312", "16 or 32 or 64 or 128 or 256"),
         (Key::Notes, "\0", "no control characters"),
+        (Key::Sound(SoundKey::Card), "ac97", "hda or virtio or none"),
+        (Key::Usb(UsbKey::Controller), "ehci", "xhci or none"),
+        (Key::Usb(UsbKey::Tablet), "yes", "on or off"),
+        (Key::Sound(SoundKey::Volume), "101", "a number from 0 to 100"),
+        (Key::Sound(SoundKey::Volume), "-1", "a number from 0 to 100"),
+        (Key::Sound(SoundKey::Microphone), "yes", "on or off"),
+        (Key::Sound(SoundKey::Output), "a\nb", "cannot be the name of a device for sound"),
+        (Key::Sound(SoundKey::Input), &"x".repeat(257), "cannot be the name of a device for sound"),
         (Key::Boot, "cd0,floppy0", "no “floppy0” to start from"),
         (Key::Boot, "cd0,cd0", "twice"),
         (Key::Disk(0, DiskKey::Bus), "ide", "ahci or virtio"),
         (Key::Disk(0, DiskKey::Cache), "unsafe", "writeback or direct"),
         (Key::Disk(2, DiskKey::ReadOnly), "on", "no setting “disk2.read-only”"),
         (card(CardKey::Link), "up", "on or off"),
+        (card(CardKey::Model), "ne2000", "virtio or e1000"),
         (card(CardKey::Mac), "01:02:03:04:05:06", "not an Ethernet address"),
         (card(CardKey::Mac), "52:54:00:00:00:02", "both have the address"),
         (card(CardKey::Network), "lan", "is not a network: write nat, or as in internal:lab"),
@@ -140,8 +155,10 @@ fn running_machines_follow_networks_only() {
     assert_eq!(live(&old, &old), Ok(vec![]));
     assert_eq!(change("os", "debian13"), Ok(vec![]));
     assert_eq!(change("autostart", "on"), Ok(vec![]));
+    assert_eq!(change("usb.rules", "0781:5581=always"), Ok(vec![]));
     assert_eq!(change("notes", "password: none"), Ok(vec![]));
     assert_eq!(change("group", "Ärger & Co"), Ok(vec![]));
+    assert_eq!(change("sound.volume", "30"), Ok(vec![]));
     assert_eq!(change("net1.link", "off"), Ok(vec![Live::Link { card: 1, up: false }]));
     let one = Forward { protocol: Protocol::Tcp, host: 2222, guest: 22 };
     assert_eq!(
@@ -157,7 +174,13 @@ fn running_machines_follow_networks_only() {
     shared.networks[1].forwards = vec![one];
     let shared_card = shared.networks[1].clone();
     assert_eq!(live(&inside_only, &shared), Ok(vec![Live::Network { card: 1, network: shared_card }]));
-    for (key, value) in [("memory", "1024"), ("disk1.bus", "virtio"), ("net0.mac", "52:54:00:00:00:09")] {
+    for (key, value) in [
+        ("memory", "1024"),
+        ("sound.card", "hda"),
+        ("usb.tablet", "on"),
+        ("disk1.bus", "virtio"),
+        ("net0.mac", "52:54:00:00:00:09"),
+    ] {
         assert_eq!(change(key, value), Err(Problem::NeedsOff(key.into())));
     }
     let mut fewer = old.clone();
@@ -186,4 +209,38 @@ fn devices_that_the_boot_order_does_not_name_follow() {
 fn drives_are_named_by_kind() {
     assert_eq!(machine().drive_names(), ["disk0", "cd0", "disk1"]);
     assert_eq!(machine().networks[0].mac, MacAddress([0x52, 0x54, 0, 0, 0, 1]));
+}
+
+#[test]
+fn a_large_screen_wants_video_memory_first() {
+    let mut machine = machine();
+    machine.set(Key::VideoMemory, "32").unwrap();
+    machine.set(Key::Resolution, "3840x2160").unwrap();
+    let problem = machine.set(Key::VideoMemory, "16").unwrap_err();
+    assert_eq!(problem, Problem::ScreenNeeds { screen: machine.resolution, needs: 32 });
+    assert_eq!(machine.get(Key::VideoMemory).as_deref(), Some("32"));
+    // And no file says otherwise.
+    machine.video_memory = 48;
+    assert_eq!(machine.check(), Err(Problem::VideoMemory(48)));
+    machine.video_memory = 0;
+    assert_eq!(machine.check(), Err(Problem::VideoMemory(0)));
+}
+
+#[test]
+fn usb_rules_are_checked_one_by_one_and_together() {
+    let mut machine = machine();
+    machine.set(Key::Usb(UsbKey::Rules), " 0781:5581=always  0781:5581@1-2=ask ").unwrap();
+    assert_eq!(machine.get(Key::Usb(UsbKey::Rules)).as_deref(), Some("0781:5581=always 0781:5581@1-2=ask"));
+    let refused = |machine: &mut Machine, value: &str| machine.set(Key::Usb(UsbKey::Rules), value).unwrap_err();
+    assert_eq!(refused(&mut machine, "0781:5581=always x"), Problem::UsbRule("x".into()));
+    assert_eq!(refused(&mut machine, "0781:5581=always 0781:5581=ask"), Problem::SameUsbRule("0781:5581".into()));
+    let many = |count: usize| (0..count).map(|number| format!("0781:{number:04x}=ask ")).collect::<String>();
+    assert_eq!(refused(&mut machine, &many(limits::USB_RULES + 1)), Problem::UsbRules);
+    machine.set(Key::Usb(UsbKey::Rules), &many(limits::USB_RULES)).unwrap();
+    machine.set(Key::Usb(UsbKey::Rules), "").unwrap();
+    assert_eq!(machine.usb.rules, []);
+    // Files say the same.
+    machine.set(Key::Usb(UsbKey::Rules), "0781:5581:a%20b=start").unwrap();
+    let text = toml::to_string(&machine).unwrap();
+    assert!(text.contains("0781:5581:a%20b=start"), "{text}");
 }

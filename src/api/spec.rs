@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::machine::{Board, ImageFormat, MacAddress, Resolution};
+use crate::machine::{Board, ImageFormat, MacAddress, NetworkModel, Resolution, SoundCard, Usb};
 
 /// Most bytes of a [`Start`] message.
 pub const START_BYTES: usize = 64 << 10;
@@ -72,12 +72,20 @@ pub struct MachineSpec {
     pub drives: Vec<DriveSpec>,
     /// Network cards.
     pub networks: Vec<NetworkSpec>,
+    /// The sound card.
+    #[serde(default)]
+    pub sound: SoundCard,
+    /// USB.
+    #[serde(default)]
+    pub usb: Usb,
     /// Ids of drives and network cards to start from, best first; others follow in the order of their places.
     #[serde(default)]
     pub boot: Vec<String>,
     /// What the monitor prefers at first.
     #[serde(default)]
     pub resolution: Resolution,
+    /// MiB of video memory.
+    pub video_memory: u32,
     /// virtio keyboard and tablet.
     pub virtio_input: bool,
     /// Where the first serial port's bytes go besides its ring buffer, e.g. a log.
@@ -129,6 +137,8 @@ pub enum DriveSpecKind {
     AhciCd,
     /// A virtio-blk function.
     VirtioBlk,
+    /// A stick on USB.
+    UsbDisk,
 }
 
 /// An image.
@@ -149,6 +159,12 @@ pub struct ImageSpec {
 pub struct NetworkSpec {
     /// The name that control commands use: `net0`.
     pub id: String,
+    /// What it is.
+    #[serde(default)]
+    pub model: NetworkModel,
+    /// The ROM that starts machines from an e1000 (`efi-e1000.rom` of iPXE).
+    #[serde(default)]
+    pub rom: Option<FdIndex>,
     /// Its address.
     pub mac: MacAddress,
     /// What it is connected to, in words of the desk's: an engine only says them again.

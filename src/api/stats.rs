@@ -4,6 +4,8 @@
 //! Nothing is measured over time here: whoever wants rates asks twice and knows how long that took. A counter that went back is one of
 //! an engine that started anew.
 
+use std::ops::Add;
+
 use serde::{Deserialize, Serialize};
 
 /// An element of the answer to `query-blockstats`.
@@ -27,7 +29,7 @@ pub struct BlockStats {
     pub unmap_bytes: u64,
     /// Reads.
     pub rd_operations: u64,
-    /// Writes.
+    /// Writes, of zeroes too.
     pub wr_operations: u64,
     /// Flushes.
     #[serde(default)]
@@ -35,6 +37,22 @@ pub struct BlockStats {
     /// Discards.
     #[serde(default)]
     pub unmap_operations: u64,
+}
+
+impl Add for BlockStats {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            rd_bytes: self.rd_bytes.wrapping_add(other.rd_bytes),
+            wr_bytes: self.wr_bytes.wrapping_add(other.wr_bytes),
+            unmap_bytes: self.unmap_bytes.wrapping_add(other.unmap_bytes),
+            rd_operations: self.rd_operations.wrapping_add(other.rd_operations),
+            wr_operations: self.wr_operations.wrapping_add(other.wr_operations),
+            flush_operations: self.flush_operations.wrapping_add(other.flush_operations),
+            unmap_operations: self.unmap_operations.wrapping_add(other.unmap_operations),
+        }
+    }
 }
 
 /// An answer to `x-dormer-query-usage`: what the machine takes of this computer.

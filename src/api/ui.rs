@@ -1,8 +1,11 @@
 //! The UI channel: a console and an engine over one `SOCK_SEQPACKET` connection.
 //!
-//! Every message is one packet of JSON of at most [`MESSAGE_BYTES`], some with one descriptor attached. The verbs are those of
+//! Every message is one packet of JSON of at most [`MESSAGE_BYTES`], some with a descriptor or two attached. The verbs are those of
 //! QEMU's `org.qemu.Display1`. The engine greets with [`ToConsole::Hello`], then describes what stands on the screen; from then on it
 //! sends at most one un-acknowledged [`ToConsole::Update`]: damage that happens before [`ToEngine::FrameDone`] is united.
+//!
+//! Sound goes to one console at a time, the last that asked for it by [`ToEngine::Sound`]: through rings in shared memory ([`crate::pcm`]),
+//! each of which comes by a message when a stream starts.
 //!
 //! Neither side trusts the other: the console checks a scanout's memory (seals, size against stride and height), the engine
 //! every coordinate.
@@ -10,9 +13,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::input::{Axis, Button};
+use crate::pcm::Offer;
 
 /// This protocol's version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Most bytes of one message.
 pub const MESSAGE_BYTES: usize = 4096;
 /// Most pixels in either direction of a scanout.
@@ -124,6 +128,15 @@ pub enum ToConsole {
         /// Scroll lock.
         scroll: bool,
     },
+    /// The guest plays: attached are the ring to read and the bell to ring after every reading.
+    Playback(Offer),
+    /// The guest records, and may hear: attached are the ring to write what the microphone hears, and the bell to ring then.
+    Capture(Offer),
+    /// A stream of either kind is over; what its ring still holds may be played.
+    StreamEnded {
+        /// Which.
+        stream: u32,
+    },
 }
 
 /// From console to engine.
@@ -180,11 +193,19 @@ pub enum ToEngine {
         /// Millimetres, 0 when unknown.
         height_mm: u32,
     },
+    /// What this console wants of sound from now on. One that wants some takes it from any other.
+    Sound {
+        /// Playback.
+        listen: bool,
+        /// Capture: the person lets the guest hear.
+        microphone: bool,
+    },
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pcm::Layout;
 
     #[test]
     fn rectangles() {
@@ -203,5 +224,10 @@ mod tests {
         assert!(serde_json::from_str::<ToEngine>(r#"{"type":"key","code":30,"down":true,"path":"/"}"#).is_err());
         let update = ToConsole::Update(Rect { x: 1, y: 2, width: 3, height: 4 });
         assert_eq!(serde_json::from_str::<ToConsole>(&serde_json::to_string(&update).unwrap()).unwrap(), update);
+        let layout = Layout::new(48_000, 2).unwrap();
+        let playback = ToConsole::Playback(Offer { stream: 3, layout });
+        let text = serde_json::to_string(&playback).unwrap();
+        assert_eq!(text, r#"{"type":"playback","stream":3,"layout":{"rate":48000,"channels":2,"frames":16384}}"#);
+        assert_eq!(serde_json::from_str::<ToConsole>(&text).unwrap(), playback);
     }
 }
