@@ -35,6 +35,15 @@ impl Size {
         u64::MAX >> (64 - 8 * self as u32)
     }
 
+    /// What an access of this width at any `offset` gives of a block of 32 bit registers, of which `read` reads the one at an offset: the
+    /// second one only when the access reaches it, since reading may clear it.
+    pub fn of_dwords(self, offset: u64, mut read: impl FnMut(u64) -> u32) -> u64 {
+        let (aligned, within) = (offset & !3, offset % 4);
+        let low = u64::from(read(aligned));
+        let high = if within + self.bytes() > 4 { u64::from(read(aligned + 4)) << 32 } else { 0 };
+        (low | high) >> (8 * within)
+    }
+
     /// `value` cut to this width.
     pub const fn cut(self, value: u64) -> u64 {
         value & self.ones()
@@ -73,5 +82,21 @@ mod tests {
         assert_eq!(Size::Word.cut(0x1_2345), 0x2345);
         assert_eq!(Size::from_bytes(3), None);
         assert_eq!(Size::from_bytes(4), Some(Size::Dword));
+    }
+
+    #[test]
+    fn registers_are_read_once_and_only_where_the_access_is() {
+        let read = |size: Size, offset| {
+            let mut asked = Vec::new();
+            let register = |at: u64| {
+                asked.push(at);
+                0x0302_0100 + 0x0404_0404 * (at / 4) as u32
+            };
+            (size.cut(size.of_dwords(offset, register)), asked)
+        };
+        assert_eq!(read(Size::Dword, 4), (0x0706_0504, vec![4]));
+        assert_eq!(read(Size::Byte, 7), (7, vec![4]));
+        assert_eq!(read(Size::Word, 3), (0x0403, vec![0, 4]));
+        assert_eq!(read(Size::Qword, 4), (0x0b0a_0908_0706_0504, vec![4, 8]));
     }
 }

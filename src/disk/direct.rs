@@ -2,11 +2,12 @@
 //! `stx_dio_offset_align` and `stx_dio_mem_align`).
 //!
 //! The kernel takes whole blocks from aligned memory only, and guests may ask for single sectors from anywhere. What is aligned goes
-//! straight to and from guest memory; the rest goes through a buffer. A write that covers a block in part reads the block first, with
+//! straight to and from guest memory; the rest goes through a buffer. A write that covers a block in part reads that block first, with
 //! all other writers kept out meanwhile, or they would lose what they write beside it.
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -43,10 +44,7 @@ pub(crate) struct Direct {
 impl Direct {
     /// None for a file that uses the cache. A file that cannot do without, whatever it was opened with, uses it from now on.
     pub(crate) fn of(file: &Arc<File>, size: u64) -> io::Result<Option<Self>> {
-        if !passes_cache(file)? {
-            return Ok(None);
-        }
-        let alignment = alignment(file);
+        let Some(alignment) = usable(file)? else { return Ok(None) };
         // A part of a block at the end could not be written.
         if !size.is_multiple_of(alignment.block) {
             use_cache(file)?;
@@ -90,8 +88,8 @@ impl Direct {
     fn write_through(&self, at: u64, from: &[VolatileSlice<'_>], durable: bool) -> io::Result<()> {
         let mut rest = Cursor::new(from);
         self.chunks(at, length(from), |start, bytes, part| {
-            if part.len() < bytes.len() {
-                self.read_blocks(start, bytes)?;
+            for range in kept(bytes.len(), &part, self.alignment.block as usize) {
+                self.read_blocks(start + range.start as u64, &mut bytes[range])?;
             }
             rest.take(&mut bytes[part]);
             write_at(self.file.as_fd(), start, &[VolatileSlice::from(bytes)], durable)
@@ -107,7 +105,7 @@ impl Direct {
         &self,
         at: u64,
         len: u64,
-        mut each: impl FnMut(u64, &mut [u8], std::ops::Range<usize>) -> io::Result<()>,
+        mut each: impl FnMut(u64, &mut [u8], Range<usize>) -> io::Result<()>,
     ) -> io::Result<()> {
         if len == 0 {
             return Ok(());
@@ -139,18 +137,34 @@ impl Direct {
     }
 }
 
+/// Where the blocks are of a chunk of `len` bytes that keep something when `part` of it is written: its first, its last, or both.
+fn kept(len: usize, part: &Range<usize>, block: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    let (first, last) = (part.start > 0, part.end < len);
+    let ranges = match (first, last) {
+        // Neighbours are read at once.
+        (true, true) if len <= 2 * block => [Some(0..len), None],
+        _ => [first.then_some(0..block), last.then_some(len - block..len)],
+    };
+    ranges.into_iter().flatten()
+}
+
 /// Does this file pass the cache by? One that was opened so and cannot uses it from now on.
 pub(crate) fn passes_cache(file: &File) -> io::Result<bool> {
+    Ok(usable(file)?.is_some())
+}
+
+/// What the kernel wants of a file that passes the cache by. One that was opened so and cannot uses it from now on.
+fn usable(file: &File) -> io::Result<Option<Alignment>> {
     if !fcntl_getfl(file)?.contains(OFlags::DIRECT) {
-        return Ok(false);
+        return Ok(None);
     }
     let alignment = alignment(file);
     let read = |bytes: &mut [u8]| read_at(file.as_fd(), 0, &[VolatileSlice::from(bytes)]);
-    let can = with_buffer(alignment.block, alignment, read).is_ok();
-    if !can {
+    if with_buffer(alignment.block, alignment, read).is_err() {
         use_cache(file)?;
+        return Ok(None);
     }
-    Ok(can)
+    Ok(Some(alignment))
 }
 
 fn use_cache(file: &File) -> io::Result<()> {

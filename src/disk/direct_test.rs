@@ -93,6 +93,18 @@ fn pieces_go_to_their_places() {
 }
 
 #[test]
+fn only_blocks_that_keep_something_are_read() {
+    let kept = |len, part| kept(len, &part, 4096).map(|range| (range.start, range.end)).collect::<Vec<_>>();
+    assert_eq!(kept(1 << 20, 0..1 << 20), []);
+    assert_eq!(kept(1 << 20, 1..1 << 20), [(0, 4096)]);
+    assert_eq!(kept(1 << 20, 0..(1 << 20) - 1), [((1 << 20) - 4096, 1 << 20)]);
+    assert_eq!(kept(12288, 4095..8193), [(0, 4096), (8192, 12288)]);
+    assert_eq!(kept(8192, 4095..4097), [(0, 8192)], "in one go");
+    assert_eq!(kept(8192, 0..4097), [(4096, 8192)]);
+    assert_eq!(kept(4096, 512..1024), [(0, 4096)]);
+}
+
+#[test]
 fn without_whole_blocks_the_cache_is_used() {
     let Some((direct, cached)) = files((1 << 20) + 512) else { return };
     if alignment(&direct).block == 512 {

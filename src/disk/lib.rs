@@ -9,7 +9,6 @@
 //!
 //! Offsets and lengths are bytes everywhere. Images are untrusted: headers are checked before anything is allocated.
 
-mod counters;
 mod direct;
 mod image;
 mod memory;
@@ -20,8 +19,8 @@ mod qcow2_header;
 mod qcow2_tables;
 mod queue;
 mod raw;
+mod tally;
 
-pub use counters::Counters;
 pub use op::{Buffer, GuestRange, Op};
 pub use open::{Access, Disk, Format, Layer, OpenError};
 pub use queue::{Alarm, Completions, DiskQueue, Timeout};

@@ -10,11 +10,12 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use api::stats::BlockStats;
 use device::Ram;
 
-use crate::counters::Tally;
 use crate::image::{Image, Limits, run};
-use crate::{Buffer, Counters, Op};
+use crate::tally::Tally;
+use crate::{Buffer, Op};
 
 #[path = "bench.rs"]
 mod bench;
@@ -199,7 +200,7 @@ impl DiskQueue {
     }
 
     /// What devices asked for and was done, so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> BlockStats {
         self.shared.tally.read()
     }
 

@@ -57,7 +57,8 @@ fn raw_reads_and_writes_guest_ram() {
     assert_eq!(queue.read(1024, 1, LONG).unwrap_err().kind(), ErrorKind::InvalidInput);
     // What no device asked for is not counted.
     queue.flush(LONG).unwrap();
-    let counted = Counters { reads: 2, read_bytes: 512 + 1024, writes: 1, written_bytes: 512, ..Counters::default() };
+    let counted =
+        BlockStats { rd_operations: 2, rd_bytes: 512 + 1024, wr_operations: 1, wr_bytes: 512, ..BlockStats::default() };
     assert_eq!(queue.counters(), counted);
     queue.close(LONG).unwrap();
     assert!(queue.read(0, 1, LONG).is_err());
@@ -96,10 +97,10 @@ fn bad_requests_fail_whole() {
         queue.submit(op, 0);
         assert_eq!(done.recv_timeout(LONG).unwrap().1.unwrap_err().kind(), kind);
     }
-    assert_eq!(queue.counters(), Counters::default(), "only what was done counts");
+    assert_eq!(queue.counters(), BlockStats::default(), "only what was done counts");
     queue.submit(Op::Flush, 0);
     done.recv_timeout(LONG).unwrap().1.unwrap();
-    assert_eq!(queue.counters(), Counters { flushes: 1, ..Counters::default() });
+    assert_eq!(queue.counters(), BlockStats { flush_operations: 1, ..BlockStats::default() });
     let mut bytes = [9; 16];
     ram.read_slice(&mut bytes, GuestAddress(0xf00)).unwrap();
     assert_eq!(bytes, [0; 16]);

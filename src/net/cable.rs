@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::framing::{Inbox, Outbox, Read};
@@ -13,7 +14,7 @@ use crate::framing::{Inbox, Outbox, Read};
 pub enum Cable {
     /// A stream socket that speaks [`crate::framing`].
     Stream(UnixStream),
-    /// A tap device (`IFF_TAP | IFF_NO_PI`, without `IFF_VNET_HDR`) whose descriptor does not block: a frame for each read and write.
+    /// A tap device (`IFF_TAP | IFF_NO_PI`, without `IFF_VNET_HDR`) as [`Cable::tap`] makes it: a frame for each read and write.
     Tap(OwnedFd),
 }
 
@@ -33,6 +34,12 @@ impl AsFd for Cable {
 }
 
 impl Cable {
+    /// A tap device, whose descriptor blocks no more: a port's thread that waited in it could not be ended.
+    pub fn tap(device: OwnedFd) -> io::Result<Self> {
+        fcntl_setfl(&device, fcntl_getfl(&device)? | OFlags::NONBLOCK)?;
+        Ok(Self::Tap(device))
+    }
+
     /// Reads what there is and fits, without blocking.
     pub(crate) fn read(&self, inbox: &mut Inbox) -> io::Result<Read> {
         match self {

@@ -25,6 +25,19 @@ struct Queue {
     closed: bool,
     /// Nothing is written any more: everything is in the file, or it cannot be.
     done: bool,
+    /// Why it cannot.
+    refused: Option<String>,
+}
+
+/// Why the file of a capture that was ended is not whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfinished {
+    /// The disk takes its time; it gets the rest later.
+    #[error("the disk is slow, and gets the rest later")]
+    Late,
+    /// The disk refuses, which whoever began the capture hears too.
+    #[error("{0}")]
+    Refused(String),
 }
 
 #[derive(Default)]
@@ -87,7 +100,10 @@ impl Capture {
         let writer = Arc::clone(&shared);
         std::thread::Builder::new().name("capture".into()).spawn(move || {
             let written = write(&writer, file);
-            writer.lock().done = true;
+            let mut queue = writer.lock();
+            queue.done = true;
+            queue.refused = written.as_ref().err().map(io::Error::to_string);
+            drop(queue);
             writer.news.notify_all();
             if let Err(error) = written {
                 failed(error);
@@ -100,15 +116,34 @@ impl Capture {
     pub(crate) fn is_under_way(&self) -> bool {
         !self.0.lock().done
     }
+
+    /// Ends it, and waits a while until its file is whole.
+    pub(crate) fn end(self) -> Result<(), Unfinished> {
+        self.end_within(END)
+    }
+
+    fn end_within(&self, limit: Duration) -> Result<(), Unfinished> {
+        let mut queue = self.0.lock();
+        queue.closed = true;
+        self.0.news.notify_all();
+        let waited = self.0.news.wait_timeout_while(queue, limit, |queue| !queue.done);
+        let queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        match &queue.refused {
+            Some(why) => Err(Unfinished::Refused(why.clone())),
+            None if queue.done => Ok(()),
+            None => Err(Unfinished::Late),
+        }
+    }
 }
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        let mut queue = self.0.lock();
-        queue.closed = true;
-        self.0.news.notify_all();
-        // A disk that takes longer gets the rest later.
-        drop(self.0.news.wait_timeout_while(queue, END, |queue| !queue.done));
+        // Once is enough.
+        if !self.0.lock().closed
+            && let Err(why) = self.end_within(END)
+        {
+            tracing::warn!("a capture is not whole: {why}");
+        }
     }
 }
 

@@ -132,6 +132,27 @@ fn a_full_disk_ends_the_capture_and_says_so() {
     assert!(!capture.is_under_way());
 }
 
+#[test]
+fn the_end_tells_of_a_file_that_is_not_whole() {
+    let header = pcapng::header("net0", [0; 6]).len() as u64;
+    // No room for the count at the end, and for nothing else.
+    for (size, whole) in [(header + 4, false), (4096, true)] {
+        let (tell, told) = mpsc::channel();
+        let failed = move |error: io::Error| tell.send(error.to_string()).unwrap();
+        let (capture, _recorder) = Capture::begin(sealed(size), "net0", [0; 6], failed).unwrap();
+        assert!(capture.is_under_way());
+        let ended = capture.end();
+        assert_eq!(ended, told.recv().map_or(Ok(()), |why| Err(Unfinished::Refused(why))));
+        assert_eq!(ended.is_ok(), whole);
+    }
+    // Nobody writes.
+    let capture = Capture(Arc::default());
+    assert_eq!(capture.end_within(Duration::from_millis(5)), Err(Unfinished::Late));
+    let began = std::time::Instant::now();
+    drop(capture);
+    assert!(began.elapsed() < END, "it was waited for");
+}
+
 /// A file that cannot become larger.
 fn sealed(size: u64) -> File {
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};

@@ -122,7 +122,8 @@ impl Inbox {
     }
 }
 
-/// Frames going out: bytes queued and not yet written.
+/// Frames going out: bytes queued and not yet written. Takes room for half as much again as may wait: what is written goes when
+/// that is worth moving the rest.
 #[derive(Debug)]
 pub struct Outbox {
     bytes: Vec<u8>,
@@ -131,7 +132,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty queue of at most `limit` bytes, lengths included.
+    /// An empty queue for at most `limit` bytes that wait, lengths included.
     pub fn new(limit: usize) -> Self {
         Self { bytes: Vec::new(), written: 0, limit }
     }
@@ -144,8 +145,13 @@ impl Outbox {
     /// Queues a frame given in pieces. False, and nothing is queued, when there is no room or the frame's size is none.
     pub fn push(&mut self, pieces: &[&[u8]]) -> bool {
         let length = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
-        if !(MIN_FRAME..=MAX_FRAME).contains(&length) || self.bytes.len() + LENGTH + length > self.limit {
+        let waiting = self.bytes.len() - self.written;
+        if !(MIN_FRAME..=MAX_FRAME).contains(&length) || waiting + LENGTH + length > self.limit {
             return false;
+        }
+        if self.written > self.limit / 2 {
+            self.bytes.drain(..self.written);
+            self.written = 0;
         }
         self.bytes.extend((length as u32).to_be_bytes());
         for piece in pieces {
@@ -292,6 +298,32 @@ mod tests {
         assert!(!outbox.push(&[&[0; MIN_FRAME - 1]]));
         assert!(!outbox.push(&[&[0; MAX_FRAME], &[0]]));
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn only_what_waits_counts() {
+        const LIMIT: usize = 100 * (LENGTH + 1000);
+        let taken = std::cell::Cell::new(0_usize);
+        let mut outbox = Outbox::new(LIMIT);
+        for _ in 0..99 {
+            assert!(outbox.push(&[&[0; 1000]]));
+        }
+        // It is never empty, and what has passed is many times its limit.
+        for number in 0..1000 {
+            assert!(outbox.push(&[&[number as u8; 1000]]), "frame {number}");
+            assert!(!outbox.push(&[&[0; 1000]]), "it is full");
+            let room = std::cell::Cell::new(true);
+            let write = |frame: &[u8]| {
+                let may = room.replace(false);
+                let number = taken.get();
+                assert!(!may || frame[0] == number.saturating_sub(99) as u8);
+                taken.set(number + usize::from(may));
+                may.then_some(frame.len()).ok_or(Errno::AGAIN)
+            };
+            outbox.write_frames(write).unwrap();
+            assert!(outbox.bytes.len() <= LIMIT + LIMIT / 2 + LENGTH + 1000);
+        }
+        assert_eq!((taken.get(), frames(&outbox.bytes[outbox.written..]).count()), (1000, 99));
     }
 
     #[test]

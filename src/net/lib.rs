@@ -15,5 +15,6 @@ mod pcapng;
 mod port;
 
 pub use cable::Cable;
+pub use capture::Unfinished;
 pub use framing::{BadFrame, MAX_FRAME, MIN_FRAME};
 pub use port::{Counters, FrameSink, LinkLost, Port};

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
-use crate::capture::{Capture, Recorder};
+use crate::capture::{Capture, Recorder, Unfinished};
 use crate::framing::{Inbox, Outbox, Read};
 use crate::pcapng::Direction;
 use crate::{BadFrame, Cable};
@@ -204,16 +204,7 @@ impl Port {
     /// A port with no cable, stopped. `lost` hears, on the port's thread, once of each cable that died by itself.
     pub fn new(lost: impl FnMut(LinkLost) + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::new()?);
-        let mover = Mover {
-            shared: Arc::clone(&shared),
-            cable: None,
-            inbox: Inbox::default(),
-            outbox: Shared::fresh_outbox(),
-            told: false,
-            up_at: None,
-            recorder: None,
-            lost: Box::new(lost),
-        };
+        let mover = Mover::new(Arc::clone(&shared), lost);
         let thread = std::thread::Builder::new().name("net".into()).spawn(move || mover.run())?;
         Ok(Self { shared, thread: Some(thread), capture: Mutex::default() })
     }
@@ -240,15 +231,16 @@ impl Port {
     ) -> io::Result<()> {
         let (capture, recorder) = Capture::begin(file, name, mac, failed)?;
         self.order(|orders| orders.recorder = Some(recorder));
-        // What was there ends when it is dropped.
-        drop(lock(&self.capture).replace(capture));
+        // What was there ends when it is dropped, which takes a while: not with the lock held.
+        let before = lock(&self.capture).replace(capture);
+        drop(before);
         Ok(())
     }
 
     /// Ends a capture, whose file is whole then; false when there is none.
-    pub fn end_capture(&self) -> bool {
-        let capture = lock(&self.capture).take();
-        capture.is_some_and(|capture| capture.is_under_way())
+    pub fn end_capture(&self) -> Result<bool, Unfinished> {
+        let capture = lock(&self.capture).take().filter(Capture::is_under_way);
+        capture.map(Capture::end).transpose().map(|ended| ended.is_some())
     }
 
     /// Whether what passes is written to a file.
@@ -348,10 +340,14 @@ impl Drop for Port {
 struct Mover {
     shared: Arc<Shared>,
     cable: Option<Cable>,
+    /// What the cable is ready for.
+    ready: PollFlags,
     inbox: Inbox,
     outbox: Outbox,
     /// The link state that the sink was told last.
     told: bool,
+    /// A cable took another's place, and the sink is yet to be told that the link is down: it may be paused.
+    changing: bool,
     /// When the link of a cable that took another's place comes up.
     up_at: Option<Instant>,
     recorder: Option<Recorder>,
@@ -359,13 +355,28 @@ struct Mover {
 }
 
 impl Mover {
+    fn new(shared: Arc<Shared>, lost: impl FnMut(LinkLost) + Send + 'static) -> Self {
+        Self {
+            shared,
+            cable: None,
+            ready: PollFlags::empty(),
+            inbox: Inbox::default(),
+            outbox: Shared::fresh_outbox(),
+            told: false,
+            changing: false,
+            up_at: None,
+            recorder: None,
+            lost: Box::new(lost),
+        }
+    }
+
     fn run(mut self) {
         loop {
-            let ready = self.wait();
+            self.wait();
             if !self.obey() {
                 return;
             }
-            if let Err(lost) = self.step(ready) {
+            if let Err(lost) = self.step() {
                 tracing::warn!("network link down: {lost}");
                 self.take_cable(None);
                 (self.lost)(lost);
@@ -374,8 +385,8 @@ impl Mover {
         }
     }
 
-    /// Sleeps until there is something to do; returns what the cable is ready for.
-    fn wait(&self) -> PollFlags {
+    /// Sleeps until there is something to do.
+    fn wait(&mut self) {
         let mut wanted = PollFlags::empty();
         if self.may_deliver() {
             wanted |= PollFlags::IN;
@@ -400,7 +411,7 @@ impl Mover {
         if woken {
             let _ = rustix::io::read(&self.shared.wake, &mut [0_u8; 8]);
         }
-        ready
+        self.ready = ready;
     }
 
     /// Whether frames may go to the sink now.
@@ -422,14 +433,7 @@ impl Mover {
             orders.change.take()
         };
         match change {
-            Some(Change::Plug(cable)) => {
-                let changes_over = self.cable.is_some();
-                self.take_cable(Some(cable));
-                if changes_over {
-                    self.shared.set_link(false);
-                    self.up_at = Some(Instant::now() + CHANGE_OVER);
-                }
-            }
+            Some(Change::Plug(cable)) => self.take_cable(Some(cable)),
             Some(Change::Unplug) => self.take_cable(None),
             None => {}
         }
@@ -442,16 +446,20 @@ impl Mover {
 
     /// Replaces the cable; what was on its way through the old one is lost, as on a wire.
     fn take_cable(&mut self, cable: Option<Cable>) {
-        self.shared.set_link(cable.is_some());
+        // What the sink took for up must go down first, also if the old cable was taken out while it was paused.
+        self.changing = cable.is_some() && (self.cable.is_some() || self.told);
+        self.shared.set_link(cable.is_some() && !self.changing);
         self.up_at = None;
         self.cable = cable;
+        // The old one may have hung up meanwhile.
+        self.ready = PollFlags::empty();
         self.inbox = Inbox::default();
         self.outbox.clear();
         lock(&self.shared.outgoing).clear();
     }
 
     /// Moves frames both ways, as far as it goes without waiting.
-    fn step(&mut self, ready: PollFlags) -> Result<(), LinkLost> {
+    fn step(&mut self) -> Result<(), LinkLost> {
         let Some(cable) = &self.cable else { return Ok(()) };
         loop {
             if self.outbox.is_empty() {
@@ -470,8 +478,8 @@ impl Mover {
         // What was left in the inbox while the sink had no room goes first, and may be all that there is.
         self.deliver()?;
         let Some(cable) = &self.cable else { return Ok(()) };
-        let gone = ready.intersects(PollFlags::HUP | PollFlags::ERR);
-        if !gone && !ready.contains(PollFlags::IN) {
+        let gone = self.ready.intersects(PollFlags::HUP | PollFlags::ERR);
+        if !gone && !self.ready.contains(PollFlags::IN) {
             return Ok(());
         }
         if !self.may_deliver() {
@@ -513,6 +521,10 @@ impl Mover {
         let up = self.shared.link_up();
         if up != self.told && self.shared.with_sink(|sink| sink.link_changed(up)).is_some() {
             self.told = up;
+        }
+        if self.changing && !self.told {
+            self.changing = false;
+            self.up_at = Some(Instant::now() + CHANGE_OVER);
         }
     }
 }

@@ -17,8 +17,9 @@ use crate::join::PORTS;
 const LANDLOCK: ABI = ABI::V6;
 /// Descriptors: a socket for each port, and a few more.
 const FILES: u64 = PORTS as u64 + 32;
-/// Bytes of heap: what may wait for all ports, twice (a queue that grows is copied), and what has come from them.
-const DATA: u64 = PORTS as u64 * (2 << 20) + (64 << 20);
+/// Bytes of heap: room for what may wait for all ports and half as much again, twice (a queue that grows is copied), and what has
+/// come from them.
+const DATA: u64 = PORTS as u64 * (3 << 20) + (64 << 20);
 
 /// Moving frames, memory for them, time, and the end.
 const CALLS: &[i64] = &[

@@ -79,6 +79,12 @@ impl ConfigSpace {
         self.clears[at..at + mask.len()].copy_from_slice(mask);
     }
 
+    /// Keeps what lies before `until` free of capabilities: for functions with registers of their own there, which drivers that know
+    /// the device write whatever stands in them.
+    pub fn reserve(&mut self, until: usize) {
+        self.next_capability = self.next_capability.max(until.next_multiple_of(4));
+    }
+
     /// Appends a capability with `id` and the bytes that follow its two-byte header; gives the offset of the header. Called
     /// while the device is built; capabilities are of fixed size, so the 256 bytes are known to suffice.
     pub fn add_capability(&mut self, id: u8, body: &[u8]) -> usize {
@@ -172,10 +178,14 @@ mod tests {
         });
         let cap = config.add_capability(0x05, &[0; 12]);
         let next = config.add_capability(0x11, &[0; 10]);
+        config.reserve(0x44);
+        config.reserve(0x7e);
+        let last = config.add_capability(0x09, &[4, 0]);
         config.seal();
-        assert_eq!((cap, next), (0x40, 0x50));
+        assert_eq!((cap, next, last), (0x40, 0x50, 0x80));
         assert_eq!(config.read(0x34, Size::Byte), 0x40);
         assert_eq!(config.read(0x41, Size::Byte), 0x50);
+        assert_eq!(config.read(0x51, Size::Byte), 0x80);
         config.write(0, Size::Dword, 0);
         assert_eq!(config.read(0, Size::Dword), 0x2922_8086);
         config.write(4, Size::Dword, u32::MAX);

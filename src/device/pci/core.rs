@@ -64,7 +64,17 @@ pub struct PciCore {
 struct Msix {
     capability: usize,
     bar: u8,
+    /// Where in the BAR the table begins.
+    at: u64,
     table: MsixTable,
+}
+
+impl Msix {
+    /// The offset in the table's own part of the BAR, if `offset` is there.
+    fn within(&self, bar: u8, offset: u64) -> Option<u64> {
+        let within = offset.checked_sub(self.at).filter(|_| bar == self.bar)?;
+        (within < self.table.bar_size()).then_some(within)
+    }
 }
 
 /// The saved PCI part.
@@ -154,18 +164,24 @@ impl PciCore {
 
     /// Adds MSI-X with its table at the start of BAR `bar`, which it adds too.
     pub fn add_msix(&mut self, bar: u8, vectors: u16) {
+        self.add_bar(bar, Bar::registers(BarKind::Memory32, MsixTable::new(vectors).bar_size()));
+        self.add_msix_within(bar, 0, vectors);
+    }
+
+    /// Adds MSI-X with its table at `at`, a multiple of 4 KiB, in BAR `bar`, which is there. As far as [`MsixTable::bar_size`] says the
+    /// function has no registers there.
+    pub fn add_msix_within(&mut self, bar: u8, at: u64, vectors: u16) {
         let table = MsixTable::new(vectors);
-        self.add_bar(bar, Bar::registers(BarKind::Memory32, table.bar_size()));
         let mut body = Vec::new();
         body.extend((table.vectors() - 1).to_le_bytes());
-        body.extend(u32::from(bar).to_le_bytes());
-        body.extend((table.pending_offset() as u32 | u32::from(bar)).to_le_bytes());
+        body.extend((at as u32 | u32::from(bar)).to_le_bytes());
+        body.extend(((at + table.pending_offset()) as u32 | u32::from(bar)).to_le_bytes());
         let mut capability = 0;
         self.build(|config| {
             capability = config.add_capability(0x11, &body);
             config.allow(capability + 2, &(MSIX_ENABLE | MSIX_MASK_ALL).to_le_bytes());
         });
-        self.msix = Some(Msix { capability, bar, table });
+        self.msix = Some(Msix { capability, bar, at, table });
     }
 
     /// The doorbells of all BARs.
@@ -259,13 +275,15 @@ impl PciCore {
 
     /// The MSI-X table's answer, when `bar` is the one it is in.
     pub(super) fn msix_read(&self, bar: u8, offset: u64, size: Size) -> Option<u64> {
-        self.msix.as_ref().filter(|msix| msix.bar == bar).map(|msix| msix.table.read(offset, size))
+        let msix = self.msix.as_ref()?;
+        Some(msix.table.read(msix.within(bar, offset)?, size))
     }
 
     /// Writes the MSI-X table, when `bar` is the one it is in.
     pub(super) fn msix_write(&mut self, bar: u8, offset: u64, size: Size, value: u64) -> bool {
-        let Some(msix) = self.msix.as_mut().filter(|msix| msix.bar == bar) else { return false };
-        if let Some(vector) = msix.table.write(offset, size, value) {
+        let Some(msix) = self.msix.as_mut() else { return false };
+        let Some(within) = msix.within(bar, offset) else { return false };
+        if let Some(vector) = msix.table.write(within, size, value) {
             self.send_msix(vector);
         }
         true

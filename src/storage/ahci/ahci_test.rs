@@ -240,8 +240,8 @@ fn reads_and_writes() {
     }
     assert_eq!(m.disk.flushes(), 1);
     let counted = m.disk.counters();
-    assert_eq!((counted.reads, counted.read_bytes), (4, 4 * 2048));
-    assert_eq!((counted.writes, counted.written_bytes), (5, 5 * 1024));
+    assert_eq!((counted.rd_operations, counted.rd_bytes), (4, 4 * 2048));
+    assert_eq!((counted.wr_operations, counted.wr_bytes), (5, 5 * 1024));
     for command in [0xe7, 0xea, 0xe0, 0xe6] {
         assert_eq!(m.run(0, ata(command, 0, 0), &[]).1, 0x50);
     }

@@ -252,13 +252,7 @@ impl PciFunction for Ahci {
 
     fn bar_read(&mut self, bar: u8, offset: u64, size: Size) -> u64 {
         match (bar, offset) {
-            (MEMORY_BAR, _) => {
-                let aligned = offset & !3;
-                let low = u64::from(self.read_dword(aligned));
-                let high =
-                    if offset % 4 + size.bytes() > 4 { u64::from(self.read_dword(aligned + 4)) << 32 } else { 0 };
-                (low | high) >> (8 * (offset % 4))
-            }
+            (MEMORY_BAR, _) => size.of_dwords(offset, |at| self.read_dword(at)),
             (PORT_BAR, INDEX_AT) => self.index.into(),
             (PORT_BAR, DATA_AT) => self.read_dword(self.index.into()).into(),
             _ => 0,

@@ -3,45 +3,11 @@
 //! Counting is a relaxed addition by the thread that did the request, before the device hears of it, so that whoever knows of a
 //! request finds it counted. The numbers belong to no instant: two of them may be a request apart.
 
-use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use api::stats::BlockStats;
+
 use crate::Op;
-
-/// What went through a queue since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Reads that were done.
-    pub reads: u64,
-    /// Bytes of them.
-    pub read_bytes: u64,
-    /// Writes that were done, of zeroes too.
-    pub writes: u64,
-    /// Bytes of them.
-    pub written_bytes: u64,
-    /// Flushes that were done.
-    pub flushes: u64,
-    /// Discards that were done.
-    pub discards: u64,
-    /// Bytes of them.
-    pub discarded_bytes: u64,
-}
-
-impl Add for Counters {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            reads: self.reads.wrapping_add(other.reads),
-            read_bytes: self.read_bytes.wrapping_add(other.read_bytes),
-            writes: self.writes.wrapping_add(other.writes),
-            written_bytes: self.written_bytes.wrapping_add(other.written_bytes),
-            flushes: self.flushes.wrapping_add(other.flushes),
-            discards: self.discards.wrapping_add(other.discards),
-            discarded_bytes: self.discarded_bytes.wrapping_add(other.discarded_bytes),
-        }
-    }
-}
 
 /// Where the threads of a queue count.
 #[derive(Default)]
@@ -72,16 +38,16 @@ impl Tally {
     }
 
     /// So far.
-    pub(crate) fn read(&self) -> Counters {
+    pub(crate) fn read(&self) -> BlockStats {
         let Self { reads, read_bytes, writes, written_bytes, flushes, discards, discarded_bytes } = self;
-        Counters {
-            reads: reads.load(Relaxed),
-            read_bytes: read_bytes.load(Relaxed),
-            writes: writes.load(Relaxed),
-            written_bytes: written_bytes.load(Relaxed),
-            flushes: flushes.load(Relaxed),
-            discards: discards.load(Relaxed),
-            discarded_bytes: discarded_bytes.load(Relaxed),
+        BlockStats {
+            rd_bytes: read_bytes.load(Relaxed),
+            wr_bytes: written_bytes.load(Relaxed),
+            unmap_bytes: discarded_bytes.load(Relaxed),
+            rd_operations: reads.load(Relaxed),
+            wr_operations: writes.load(Relaxed),
+            flush_operations: flushes.load(Relaxed),
+            unmap_operations: discards.load(Relaxed),
         }
     }
 }
