@@ -114,8 +114,8 @@ fn reads_and_writes() {
     assert_eq!(f.driver.part(&request, 1), [3; 200]);
     assert_eq!(f.driver.part(&request, 2)[311..], [3, 0]);
     let counted = f.disk.counters();
-    assert_eq!((counted.reads, counted.read_bytes), (4, 4 * 512));
-    assert_eq!((counted.writes, counted.written_bytes), (1, 1024));
+    assert_eq!((counted.rd_operations, counted.rd_bytes), (4, 4 * 512));
+    assert_eq!((counted.wr_operations, counted.wr_bytes), (1, 1024));
 }
 
 #[test]

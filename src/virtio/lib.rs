@@ -16,6 +16,7 @@ mod queue;
 mod queues;
 mod registers;
 pub mod rng;
+pub mod sound;
 mod state;
 mod transport;
 mod vga;
