@@ -1,0 +1,436 @@
+//! A hub with four ports (USB 2.0, chapter 11), at high speed, with one transaction translator that has nothing to do.
+//!
+//! Ports have power, and are reset, suspended and enabled one by one; a reset is over at once. What is behind a port that is not enabled
+//! is as after a reset. The hub's reports say which ports have changed, until the guest has looked and cleared that. A hub does not wake
+//! the host up, so systems do not send it to sleep.
+
+use bitflags::bitflags;
+use device::{RestoreError, Section, State};
+use serde::{Deserialize, Serialize};
+
+use super::descriptor::{Configuration, Descriptors, Identity, Interface, Pipe, PipeKind, with_header};
+use super::pending::Pending;
+use super::standard::{Change, Reply, Standard, StandardState};
+use crate::{Completion, Direction, Endpoint, Fault, Function, Kind, Setup, Speed, Transfer, TransferId};
+
+/// Ports of a hub.
+pub const PORTS: u8 = 4;
+
+/// Hub, with one transaction translator.
+const CLASS: [u8; 3] = [9, 0, 1];
+const REPORTS: Endpoint = Endpoint { number: 1, direction: Direction::In };
+const HUB_DESCRIPTOR: u8 = 0x29;
+
+/// Ids under which systems know the hubs of virtual machines; there are none of our own.
+const VENDOR: u16 = 0x0409;
+const PRODUCT: u16 = 0x55aa;
+
+// Requests (11.24.2), with their types: to the hub, and to a port.
+const GET_HUB_DESCRIPTOR: (u8, u8) = (0xa0, 6);
+const GET_HUB_STATUS: (u8, u8) = (0xa0, 0);
+const CLEAR_HUB_FEATURE: (u8, u8) = (0x20, 1);
+const SET_HUB_FEATURE: (u8, u8) = (0x20, 3);
+const GET_PORT_STATUS: (u8, u8) = (0xa3, 0);
+const CLEAR_PORT_FEATURE: (u8, u8) = (0x23, 1);
+const SET_PORT_FEATURE: (u8, u8) = (0x23, 3);
+const CLEAR_TT_BUFFER: (u8, u8) = (0x23, 8);
+const RESET_TT: (u8, u8) = (0x23, 9);
+
+/// Features of ports (table 11-17).
+mod feature {
+    pub(super) const ENABLE: u16 = 1;
+    pub(super) const SUSPEND: u16 = 2;
+    pub(super) const RESET: u16 = 4;
+    pub(super) const POWER: u16 = 8;
+    /// The first of the changes, which follow in the order of their bits.
+    pub(super) const CHANGES: u16 = 16;
+    pub(super) const LAST_CHANGE: u16 = 20;
+    pub(super) const INDICATOR: u16 = 22;
+}
+
+bitflags! {
+    /// `wPortStatus` (11.24.2.7.1).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    struct Status: u16 {
+        const CONNECTED = 1 << 0;
+        const ENABLED = 1 << 1;
+        const SUSPENDED = 1 << 2;
+        const POWERED = 1 << 8;
+        const LOW_SPEED = 1 << 9;
+        const HIGH_SPEED = 1 << 10;
+    }
+}
+
+bitflags! {
+    /// `wPortChange` (11.24.2.7.2).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    struct Changes: u16 {
+        const CONNECTED = 1 << 0;
+        const ENABLED = 1 << 1;
+        const SUSPENDED = 1 << 2;
+        const RESET = 1 << 4;
+    }
+}
+
+/// A port.
+#[derive(Default)]
+struct Port {
+    function: Option<Box<dyn Function>>,
+    status: Status,
+    changes: Changes,
+}
+
+/// The function does not fit into the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    /// No such port.
+    #[error("a USB hub has no such port")]
+    NoPort,
+    /// Something is in it.
+    #[error("there is something in that port of the USB hub")]
+    Taken,
+    /// It needs USB 3.
+    #[error("the device runs at a speed that the USB hub does not have")]
+    TooFast,
+}
+
+/// The hub.
+pub struct Hub {
+    standard: Standard,
+    ports: [Port; PORTS as usize],
+    pending: Pending,
+}
+
+/// The saved hub.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HubState {
+    standard: StandardState,
+    ports: Vec<PortState>,
+}
+
+/// A saved port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct PortState {
+    status: u16,
+    changes: u16,
+    function: Option<Section>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Hub {
+    /// A hub with nothing in its ports.
+    pub fn new() -> Self {
+        Self { standard: Standard::new(descriptors()), ports: Default::default(), pending: Pending::default() }
+    }
+
+    /// Puts a function into a port, 1 being the first. What wakes it, wakes for the root port that the hub is behind, which is also to
+    /// be woken after this.
+    pub fn attach(&mut self, port: u8, mut function: Box<dyn Function>) -> Result<(), AttachError> {
+        if function.speed().is_super() {
+            return Err(AttachError::TooFast);
+        }
+        let port = self.port(port.into()).ok_or(AttachError::NoPort)?;
+        if port.function.is_some() {
+            return Err(AttachError::Taken);
+        }
+        function.reset();
+        port.function = Some(function);
+        port.look();
+        Ok(())
+    }
+
+    /// Takes a function out of a port. Its transfers are the controller's to end.
+    pub fn detach(&mut self, port: u8) -> Option<Box<dyn Function>> {
+        let port = self.port(port.into())?;
+        let function = port.function.take()?;
+        port.look();
+        Some(function)
+    }
+
+    fn port(&mut self, number: u16) -> Option<&mut Port> {
+        self.ports.get_mut(usize::from(number).checked_sub(1)?)
+    }
+
+    fn control(&mut self, setup: Setup, transfer: &Transfer) -> Completion {
+        let reply = match self.standard.request(setup) {
+            Some((reply, change)) => {
+                match change {
+                    Change::Configuration => {
+                        self.ports.iter_mut().for_each(Port::power_off);
+                        self.pending.fail(REPORTS, Fault::Transaction);
+                    }
+                    Change::Halted(endpoint) => self.pending.fail(endpoint, Fault::Stall),
+                    Change::Setting | Change::Cleared(_) | Change::Nothing => {}
+                }
+                reply
+            }
+            None => self.request(setup),
+        };
+        reply.complete(setup, &transfer.memory)
+    }
+
+    fn request(&mut self, setup: Setup) -> Reply {
+        let Setup { kind, request, value, index, length: _ } = setup;
+        let request = (kind, request);
+        if request == GET_HUB_DESCRIPTOR {
+            return match value.to_le_bytes() {
+                [0, 0 | HUB_DESCRIPTOR] => Reply::Data(hub_descriptor()),
+                _ => Reply::Stall,
+            };
+        }
+        if !self.standard.is_configured() {
+            return Reply::Stall;
+        }
+        match request {
+            GET_HUB_STATUS => Reply::Data(vec![0; 4]),
+            // Changes of its power and its currents, which there are none of.
+            CLEAR_HUB_FEATURE | SET_HUB_FEATURE => Reply::done(value <= 1),
+            // The translator has nothing in it.
+            CLEAR_TT_BUFFER | RESET_TT => Reply::Done,
+            GET_PORT_STATUS => Reply::of(self.port(index).map(|port| port.bytes())),
+            CLEAR_PORT_FEATURE => {
+                // The upper byte is for indicators.
+                Reply::done(self.port(index & 0xff).is_some_and(|port| port.clear(value)))
+            }
+            SET_PORT_FEATURE => Reply::done(self.port(index & 0xff).is_some_and(|port| port.set(value))),
+            _ => Reply::Stall,
+        }
+    }
+
+    /// The ports that have changed, a bit for each; bit 0 is the hub's own.
+    fn changes(&self) -> u8 {
+        let changed = (1..).zip(&self.ports).filter(|(_, port)| !port.changes.is_empty());
+        changed.fold(0, |bits, (number, _)| bits | 1 << number)
+    }
+
+    fn report(&self, transfer: &Transfer) -> Option<Completion> {
+        let changes = self.changes();
+        if changes == 0 {
+            return None;
+        }
+        Some(match transfer.memory.write(0, &[changes]) {
+            Ok(1) => Completion::done(1),
+            Ok(_) => Completion::failed(Fault::Babble),
+            Err(_) => Completion::failed(Fault::Transaction),
+        })
+    }
+}
+
+impl Port {
+    /// Looks what is there: a port with power sees it come and go.
+    fn look(&mut self) {
+        let is_there = self.status.contains(Status::POWERED) && self.function.is_some();
+        if self.status.contains(Status::CONNECTED) == is_there {
+            return;
+        }
+        self.changes |= Changes::CONNECTED;
+        self.status &= Status::POWERED;
+        if is_there {
+            self.status |= Status::CONNECTED | self.speed();
+        }
+    }
+
+    /// What is told of a function's speed.
+    fn speed(&self) -> Status {
+        match self.function.as_ref().map(|function| function.speed()) {
+            Some(Speed::Low) => Status::LOW_SPEED,
+            Some(Speed::High) => Status::HIGH_SPEED,
+            _ => Status::empty(),
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        [self.status.bits(), self.changes.bits()].map(u16::to_le_bytes).concat()
+    }
+
+    fn reset_function(&mut self) {
+        if let Some(function) = &mut self.function {
+            function.reset();
+        }
+    }
+
+    fn power_off(&mut self) {
+        (self.status, self.changes) = (Status::empty(), Changes::empty());
+        self.reset_function();
+    }
+
+    /// False when there is no such feature.
+    fn set(&mut self, feature: u16) -> bool {
+        match feature {
+            feature::POWER => {
+                self.status |= Status::POWERED;
+                self.look();
+            }
+            feature::RESET if self.status.contains(Status::CONNECTED) => {
+                self.reset_function();
+                self.status -= Status::SUSPENDED;
+                self.status |= Status::ENABLED;
+                self.changes |= Changes::RESET;
+            }
+            feature::SUSPEND if self.status.contains(Status::ENABLED) => self.status |= Status::SUSPENDED,
+            feature::RESET | feature::SUSPEND | feature::INDICATOR => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// False when there is no such feature.
+    fn clear(&mut self, feature: u16) -> bool {
+        match feature {
+            feature::ENABLE => {
+                self.status -= Status::ENABLED | Status::SUSPENDED;
+                self.reset_function();
+            }
+            feature::SUSPEND if self.status.contains(Status::SUSPENDED) => {
+                self.status -= Status::SUSPENDED;
+                self.changes |= Changes::SUSPENDED;
+            }
+            feature::POWER => self.power_off(),
+            feature::CHANGES..=feature::LAST_CHANGE => {
+                self.changes -= Changes::from_bits_retain(1 << (feature - feature::CHANGES));
+            }
+            feature::SUSPEND | feature::INDICATOR => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn save(&self) -> PortState {
+        let Self { function, status, changes } = self;
+        // A function's state is plain data, which there is JSON for.
+        let function = function.as_ref().and_then(|function| function.save_section().ok());
+        PortState { status: status.bits(), changes: changes.bits(), function }
+    }
+
+    fn restore(&mut self, saved: PortState) -> Result<(), RestoreError> {
+        let PortState { status, changes, function } = saved;
+        let status = Status::from_bits(status).ok_or(Hub::impossible("port"))?;
+        let changes = Changes::from_bits(changes).ok_or(Hub::impossible("port"))?;
+        let needs = [
+            (Status::SUSPENDED, Status::ENABLED),
+            (Status::ENABLED, Status::CONNECTED),
+            (Status::CONNECTED, Status::POWERED),
+        ];
+        let fits = needs.iter().all(|(one, other)| !status.intersects(*one) || status.contains(*other));
+        let speed = if status.contains(Status::CONNECTED) { self.speed() } else { Status::empty() };
+        let is_there = status.contains(Status::POWERED) && self.function.is_some();
+        if !fits
+            || status & (Status::LOW_SPEED | Status::HIGH_SPEED) != speed
+            || status.contains(Status::CONNECTED) != is_there
+        {
+            return Err(Hub::impossible("port"));
+        }
+        match (&mut self.function, function) {
+            (Some(function), Some(section)) => function.restore_section(section)?,
+            (None, None) => {}
+            _ => return Err(Hub::impossible("function")),
+        }
+        (self.status, self.changes) = (status, changes);
+        Ok(())
+    }
+}
+
+impl Function for Hub {
+    fn speed(&self) -> Speed {
+        self.standard.speed()
+    }
+
+    fn reset(&mut self) {
+        self.standard.reset();
+        self.pending.clear();
+        self.ports.iter_mut().for_each(Port::power_off);
+    }
+
+    fn submit(&mut self, transfer: Transfer) -> Option<Completion> {
+        match transfer.kind {
+            Kind::Control(setup) if transfer.endpoint == Endpoint::CONTROL => Some(self.control(setup, &transfer)),
+            Kind::Interrupt => {
+                if let Err(fault) = self.standard.admit(transfer.endpoint) {
+                    return Some(Completion::failed(fault));
+                }
+                if self.pending.first(REPORTS).is_none()
+                    && let Some(completion) = self.report(&transfer)
+                {
+                    return Some(completion);
+                }
+                self.pending.push(transfer)
+            }
+            Kind::Control(_) | Kind::Bulk { .. } | Kind::Isochronous => Some(Completion::failed(Fault::Transaction)),
+        }
+    }
+
+    fn cancel(&mut self, id: TransferId) {
+        self.pending.cancel(id);
+    }
+
+    fn collect(&mut self) -> Option<(TransferId, Completion)> {
+        if let Some(done) = self.pending.collect() {
+            return Some(done);
+        }
+        if let Some(completion) = self.pending.first(REPORTS).and_then(|transfer| self.report(transfer)) {
+            let transfer = self.pending.pop(REPORTS)?;
+            return Some((transfer.id, completion));
+        }
+        self.ports.iter_mut().find_map(|port| port.function.as_mut()?.collect())
+    }
+
+    fn child(&mut self, port: u8) -> Option<&mut dyn Function> {
+        let function = self.port(port.into())?.function.as_mut()?;
+        Some(&mut **function)
+    }
+}
+
+impl State for Hub {
+    const KIND: &'static str = "usb-hub";
+    type Saved = HubState;
+
+    fn save(&self) -> HubState {
+        let Self { standard, ports, pending: _ } = self;
+        HubState { standard: standard.save(), ports: ports.iter().map(Port::save).collect() }
+    }
+
+    fn restore(&mut self, saved: HubState) -> Result<(), RestoreError> {
+        let HubState { standard, ports } = saved;
+        if ports.len() != self.ports.len() {
+            return Err(Self::impossible("port"));
+        }
+        self.pending.clear();
+        self.standard.restore(standard).map_err(Self::impossible)?;
+        self.ports.iter_mut().zip(ports).try_for_each(|(port, saved)| port.restore(saved))
+    }
+}
+
+fn descriptors() -> Descriptors {
+    let identity = Identity {
+        class: CLASS,
+        vendor: VENDOR,
+        product: PRODUCT,
+        release: 0x0100,
+        name: "Dormer USB Hub",
+        serial: "1".to_owned(),
+    };
+    // 256 ms and 255 ms.
+    let (configuration, slower) = (configuration(12), configuration(255));
+    Descriptors { speed: Speed::High, identity, configuration, slower: Some(slower) }
+}
+
+fn configuration(interval: u8) -> Configuration {
+    let kind = PipeKind::Interrupt { interval };
+    let pipe = Pipe { endpoint: REPORTS, kind, packet: 1, burst: 0, of_class: Vec::new() };
+    let interface = Interface { number: 0, setting: 0, class: [9, 0, 0], of_class: Vec::new(), pipes: vec![pipe] };
+    Configuration { self_powered: true, wakes: false, milliamperes: 0, interfaces: vec![interface] }
+}
+
+/// 11.23.2.1: ports are switched, and their currents watched, one by one; all can be pulled.
+fn hub_descriptor() -> Vec<u8> {
+    with_header(HUB_DESCRIPTOR, &[PORTS, 0x09, 0, 0, 0, 0, 0xff])
+}
+
+#[cfg(test)]
+#[path = "hub_test.rs"]
+mod tests;

@@ -1,0 +1,72 @@
+//! What a USB device is to its controller.
+
+use std::sync::{Mutex, PoisonError, Weak};
+
+use device::StateDyn;
+
+use crate::{Completion, Endpoint, Speed, Transfer, TransferId};
+
+/// A USB device, in a port of the controller or of a hub.
+///
+/// The controller calls all of this under its own mutex, so a function must not wake it from here, nor wait for anything. Addresses,
+/// slots and rings are the controller's; a function sees requests (`SET_ADDRESS` not among them) and transfers. It bounds what it
+/// keeps, and no transfer, however absurd, may do more than fail.
+pub trait Function: StateDyn + Send {
+    /// The speed it runs at in its port.
+    fn speed(&self) -> Speed;
+
+    /// The bus was reset: no configuration, nothing halted, no transfer in flight.
+    fn reset(&mut self);
+
+    /// Takes a transfer: what came of it, or `None` when that is yet to come (a NAK, an answer of the host), and will be
+    /// [collected](Self::collect). Transfers of one endpoint (and stream) are done in their order. Those that wait are no part of the
+    /// function's saved state: the controller hands them in anew after restoring.
+    fn submit(&mut self, transfer: Transfer) -> Option<Completion>;
+
+    /// Forgets a transfer: from here on its memory is not touched and nothing is told about it. Of those that are not there, nothing
+    /// happens.
+    fn cancel(&mut self, id: TransferId);
+
+    /// The next of the transfers that have been done meanwhile; called after a wake, and after each transfer that was handed in (which
+    /// may have finished others that waited), until there is none.
+    fn collect(&mut self) -> Option<(TransferId, Completion)>;
+
+    /// The controller has forgotten the endpoint's state (xHCI's Reset Endpoint and Configure Endpoint), with so many streams to
+    /// come, 0 for none.
+    fn endpoint_reset(&mut self, endpoint: Endpoint, streams: u16) {
+        let _ = (endpoint, streams);
+    }
+
+    /// The function in a port of this hub, 1 being the first; `None` where there is none, or no hub.
+    fn child(&mut self, port: u8) -> Option<&mut dyn Function> {
+        let _ = port;
+        None
+    }
+}
+
+/// A controller, as what is outside of the machine sees it.
+pub trait Bus: Send {
+    /// Something in root port `port` (1 is the first), or behind it, has something to collect.
+    fn woken(&mut self, port: u8);
+}
+
+/// What wakes a controller for one function. It locks the controller, so it is called by other threads than those in it.
+#[derive(Clone)]
+pub struct Waker {
+    bus: Weak<Mutex<dyn Bus>>,
+    port: u8,
+}
+
+impl Waker {
+    /// For what is in root port `port`.
+    pub fn new(bus: Weak<Mutex<dyn Bus>>, port: u8) -> Self {
+        Self { bus, port }
+    }
+
+    /// Lets the controller collect.
+    pub fn wake(&self) {
+        if let Some(bus) = self.bus.upgrade() {
+            bus.lock().unwrap_or_else(PoisonError::into_inner).woken(self.port);
+        }
+    }
+}
