@@ -1,6 +1,6 @@
 //! Packets with descriptors over a `SOCK_SEQPACKET` socket (unix(7), SCM_RIGHTS).
 //!
-//! Never blocks. A packet that is too long, or carries more than one descriptor, ends the connection: no engine sends it.
+//! Never blocks. A packet that is too long, or carries more descriptors than its message has, ends the connection: no engine sends it.
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -15,6 +15,9 @@ use rustix::net::{
 };
 
 use crate::Error;
+
+/// Descriptors of one message.
+const MOST_DESCRIPTORS: usize = 2;
 
 /// One end of the connection.
 #[derive(Debug)]
@@ -44,10 +47,10 @@ impl Channel {
         Self { socket }
     }
 
-    /// The next message with its descriptor; `None` when there is none yet.
-    pub(crate) fn receive(&self) -> Result<Option<(ToConsole, Option<OwnedFd>)>, Error> {
+    /// The next message with its descriptors; `None` when there is none yet.
+    pub(crate) fn receive(&self) -> Result<Option<(ToConsole, Vec<OwnedFd>)>, Error> {
         let mut bytes = [0; MESSAGE_BYTES];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
         let received =
@@ -58,7 +61,7 @@ impl Channel {
                 Err(error) => return Err(error.into()),
             };
         // Taken out first, so that a message we refuse does not leave its descriptor open.
-        let mut descriptors: Vec<OwnedFd> = ancillary
+        let descriptors: Vec<OwnedFd> = ancillary
             .drain()
             .filter_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
@@ -69,15 +72,22 @@ impl Channel {
         if received.flags.contains(ReturnFlags::TRUNC) {
             return Err(Error::Nonsense("too long"));
         }
-        // The space has some slack, so that two or three can arrive.
-        if received.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > 1 {
-            return Err(Error::Nonsense("too many descriptors"));
-        }
-        if received.bytes == 0 {
+        if received.bytes == 0 && descriptors.is_empty() {
             return Err(Error::Closed);
         }
+        // The space has some slack, so that one more can arrive.
+        if received.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > MOST_DESCRIPTORS {
+            return Err(Error::Nonsense("too many descriptors"));
+        }
         let message = serde_json::from_slice(&bytes[..received.bytes]).map_err(|_| Error::Nonsense("not a message"))?;
-        Ok(Some((message, descriptors.pop())))
+        let most = match message {
+            ToConsole::Playback(_) | ToConsole::Capture(_) => MOST_DESCRIPTORS,
+            _ => 1,
+        };
+        if descriptors.len() > most {
+            return Err(Error::Nonsense("too many descriptors"));
+        }
+        Ok(Some((message, descriptors)))
     }
 
     /// Sends a message if the engine has room for it.

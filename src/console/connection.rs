@@ -12,7 +12,8 @@ use crate::channel::Channel;
 use crate::outbox::Outbox;
 use crate::picture::Picture;
 use crate::pressed::Pressed;
-use crate::{Cursor, Error, Frame};
+use crate::sound::Sound;
+use crate::{Cursor, Error, Frame, SoundEvent};
 
 /// Most messages handled at once, so that a chatty engine cannot keep a window from drawing.
 const MESSAGES_AT_ONCE: usize = 64;
@@ -35,6 +36,8 @@ bitflags::bitflags! {
         const POINTER_MODE = 16;
         /// [`Console::leds`].
         const LEDS = 32;
+        /// [`Console::take_sound`] and [`Console::is_recorded`].
+        const SOUND = 64;
     }
 }
 
@@ -67,6 +70,7 @@ pub struct Console {
     absolute: bool,
     leds: Leds,
     pressed: Pressed,
+    sound: Sound,
 }
 
 impl Console {
@@ -93,6 +97,7 @@ impl Console {
             absolute: true,
             leds: Leds::default(),
             pressed: Pressed::default(),
+            sound: Sound::default(),
         }
     }
 
@@ -100,8 +105,8 @@ impl Console {
     pub fn dispatch(&mut self) -> Result<Changes, Error> {
         let mut changes = Changes::empty();
         for _ in 0..MESSAGES_AT_ONCE {
-            let Some((message, descriptor)) = self.channel.receive()? else { break };
-            changes |= self.handle(message, descriptor)?;
+            let Some((message, descriptors)) = self.channel.receive()? else { break };
+            changes |= self.handle(message, descriptors)?;
         }
         // After reading: an engine that has said its last words and gone is heard to the end.
         self.outbox.flush(&self.channel)?;
@@ -118,7 +123,7 @@ impl Console {
         }
     }
 
-    fn handle(&mut self, message: ToConsole, descriptor: Option<OwnedFd>) -> Result<Changes, Error> {
+    fn handle(&mut self, message: ToConsole, mut descriptors: Vec<OwnedFd>) -> Result<Changes, Error> {
         if self.greeted == matches!(message, ToConsole::Hello { .. }) {
             return Err(Error::Nonsense("a greeting that does not come first and once"));
         }
@@ -132,7 +137,7 @@ impl Console {
                 Ok(Changes::HELLO)
             }
             ToConsole::Scanout { width, height, stride, offset } => {
-                self.picture = Some(Picture::new((width, height), stride, offset, descriptor)?);
+                self.picture = Some(Picture::new((width, height), stride, offset, descriptors.pop())?);
                 Ok(Changes::PICTURE)
             }
             ToConsole::Disable => {
@@ -147,7 +152,7 @@ impl Console {
                 Ok(Changes::PICTURE)
             }
             ToConsole::Cursor { width, height, hot_x, hot_y } => {
-                self.cursor = Some(Cursor::read(width, height, (hot_x, hot_y), descriptor)?);
+                self.cursor = Some(Cursor::read(width, height, (hot_x, hot_y), descriptors.pop())?);
                 Ok(Changes::CURSOR)
             }
             ToConsole::HideCursor => {
@@ -165,6 +170,18 @@ impl Console {
             ToConsole::Leds { num, caps, scroll } => {
                 self.leds = Leds { num, caps, scroll };
                 Ok(Changes::LEDS)
+            }
+            ToConsole::Playback(offer) => {
+                self.sound.playback(offer, descriptors)?;
+                Ok(Changes::SOUND)
+            }
+            ToConsole::Capture(offer) => {
+                self.sound.capture(offer, descriptors)?;
+                Ok(Changes::SOUND)
+            }
+            ToConsole::StreamEnded { stream } => {
+                self.sound.ended(stream)?;
+                Ok(Changes::SOUND)
             }
         }
     }
@@ -210,6 +227,24 @@ impl Console {
     /// Lock LEDs of the guest's keyboard.
     pub fn leds(&self) -> Leds {
         self.leds
+    }
+
+    /// Asks for the machine's sound, which no other console has then, and lets the guest hear, if the person wants that. Without
+    /// either, another console may have it. A new connection has asked for nothing. What is not wanted any more has ended:
+    /// [`Self::take_sound`] says so.
+    pub fn want_sound(&mut self, listen: bool, microphone: bool) -> Result<(), Error> {
+        self.sound.want(listen, microphone);
+        self.send(ToEngine::Sound { listen, microphone })
+    }
+
+    /// What became of the machine's sound since the last call, oldest first, for whoever plays it.
+    pub fn take_sound(&mut self) -> Vec<SoundEvent> {
+        self.sound.take()
+    }
+
+    /// Does the guest record what the microphone hears? Only if [`Self::want_sound`] let it.
+    pub fn is_recorded(&self) -> bool {
+        self.sound.is_recorded()
     }
 
     /// A key (evdev code) went down or up. Repeats and releases of keys that are not down go nowhere.

@@ -3,7 +3,9 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
+use api::pcm::{Bell, Layout, Offer, Ring};
 use api::ui::{Rect, ToConsole, ToEngine, VERSION};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
@@ -75,6 +77,15 @@ impl FakeEngine {
     pub(crate) fn scanout(&self, screen: &Screen) {
         let &Screen { width, height, stride, offset, ref memfd } = screen;
         self.send_with(&ToConsole::Scanout { width, height, stride, offset }, memfd);
+    }
+
+    /// Offers a ring of sound, as `Playback` or `Capture`; the engine's ends of it.
+    pub(crate) fn offer(&self, message: fn(Offer) -> ToConsole, stream: u32, layout: Layout) -> (Arc<Ring>, Bell) {
+        let (ring, memfd) = Ring::create(layout).expect("memory");
+        let (ours, theirs) = Bell::pair().expect("sockets");
+        let message = serde_json::to_vec(&message(Offer { stream, layout })).expect("a message");
+        self.send_bytes(&message, &[memfd.as_fd(), theirs.as_fd()]);
+        (ring, ours)
     }
 
     /// What the console sent, if it sent something; an error when it hung up.

@@ -10,6 +10,7 @@
 //! - [`Console`]: the connection, input and the state of the screen;
 //! - [`Frame`]: a picture of the screen that belongs to whoever holds it;
 //! - [`Cursor`]: the guest's pointer;
+//! - [`SoundEvent`]: the guest's sound, for the crate `audio` to play;
 //! - [`geometry`]: where a picture stands in its window;
 //! - [`key`]: evdev codes for the keys that a desktop keeps for itself;
 //! - [`us_layout`]: what to press for a character.
@@ -26,9 +27,11 @@ mod memory;
 mod outbox;
 mod picture;
 mod pressed;
+mod sound;
 pub mod us_layout;
 
 pub use connection::{Changes, Console, Leds};
 pub use cursor::Cursor;
 pub use error::Error;
 pub use picture::Frame;
+pub use sound::SoundEvent;

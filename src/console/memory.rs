@@ -8,13 +8,9 @@
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::Error;
-
-/// statfs(2)'s type of tmpfs, which memfds live on unless they are made of huge pages (where a hole can fault).
-const TMPFS_MAGIC: u64 = 0x0102_1994;
 
 /// Shared memory of an engine.
 #[derive(Debug)]
@@ -30,17 +26,7 @@ impl Mapping {
     /// Maps the first `length` bytes (not 0) of a memfd.
     pub(crate) fn new(memfd: impl AsFd, length: usize) -> Result<Self, Error> {
         let memfd = memfd.as_fd();
-        let seals = rustix::fs::fcntl_get_seals(memfd).map_err(|_| Error::Nonsense("not a memfd"))?;
-        if !seals.contains(SealFlags::SHRINK) {
-            return Err(Error::Nonsense("a memfd that can shrink"));
-        }
-        if rustix::fs::fstatfs(memfd)?.f_type as u64 != TMPFS_MAGIC {
-            return Err(Error::Nonsense("a memfd of huge pages"));
-        }
-        let size = u64::try_from(rustix::fs::fstat(memfd)?.st_size).unwrap_or(0);
-        if length == 0 || size < length as u64 {
-            return Err(Error::Nonsense("a memfd that is too small"));
-        }
+        api::memfd::check(memfd, length as u64).map_err(Error::Nonsense)?;
         // SAFETY: a new mapping at an address that the kernel chooses touches no memory of ours.
         let base =
             unsafe { rustix::mm::mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, memfd, 0)? };

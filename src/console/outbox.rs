@@ -1,7 +1,8 @@
 //! Input on its way to an engine that may not read for a while.
 //!
 //! A window never waits for an engine. What the socket does not take stands here, bounded: movements unite, and when a person goes on
-//! typing into an engine that does not answer, what they typed is dropped and all keys released, so that none stays down.
+//! typing into an engine that does not answer, what they typed is dropped and all keys released, so that none stays down. What they
+//! want of sound is not typed, and stays.
 
 use std::collections::VecDeque;
 
@@ -30,7 +31,9 @@ impl Outbox {
         if !united {
             if self.waiting.len() >= MOST {
                 let frame_done = self.waiting.contains(&ToEngine::FrameDone);
+                let sound = self.waiting.iter().rfind(|message| matches!(message, ToEngine::Sound { .. })).cloned();
                 self.waiting.clear();
+                self.waiting.extend(sound);
                 self.waiting.push_back(ToEngine::ReleaseAll);
                 if frame_done {
                     self.waiting.push_back(ToEngine::FrameDone);
@@ -69,7 +72,8 @@ fn unite(last: &mut ToEngine, next: &ToEngine) -> bool {
             (*dx, *dy) = (dx.saturating_add(*more_x), dy.saturating_add(*more_y));
             true
         }
-        (last @ ToEngine::UiInfo { .. }, next @ ToEngine::UiInfo { .. }) => {
+        (last @ ToEngine::UiInfo { .. }, next @ ToEngine::UiInfo { .. })
+        | (last @ ToEngine::Sound { .. }, next @ ToEngine::Sound { .. }) => {
             *last = next.clone();
             true
         }

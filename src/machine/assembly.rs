@@ -27,7 +27,7 @@ use crate::serial::SerialRecord;
 use crate::setup::{Firmware, Setup};
 use crate::variables::Variables;
 use crate::wishes::{Wish, Wishes};
-use crate::{BuildError, News, host};
+use crate::{BuildError, News, Threads, host};
 
 /// Bytes of firmware's debug output that are logged.
 const DEBUG_LOGGED: u64 = 4 << 20;
@@ -65,13 +65,15 @@ pub(crate) fn power_requests(
 }
 
 impl Board {
-    /// Puts everything on the board. What the guest wants stands in `wishes`; `tell` wakes the owner; `power` takes requests of devices.
+    /// Puts everything on the board. What the guest wants stands in `wishes`; `tell` wakes the owner; `power` takes requests of devices;
+    /// `confine` runs first on the thread of sound.
     pub(crate) fn assemble(
         &mut self,
         setup: Setup,
         wishes: &Wishes,
         power: impl Fn(PowerRequest) + Clone + Send + Sync + 'static,
         tell: impl Fn(News) + Clone + Send + Sync + 'static,
+        confine: impl Fn(Threads) + Send + 'static,
     ) -> Result<Parts, BuildError> {
         let (hear, wanted) = (tell.clone(), wishes.clone());
         let changed = move || {
@@ -85,7 +87,7 @@ impl Board {
         let LegacyPorts { keyboard, uart } = self.add_legacy_ports(serial.clone(), power)?;
         let mut input = InputRouter::default();
         let screen = Arc::new(Screen::default());
-        let video = self.add_vga(screen.clone(), setup.video_rom, &chips.lpc)?;
+        let video = self.add_vga(screen.clone(), setup.video_memory, setup.video_rom, &chips.lpc)?;
         let vga = Arc::clone(lock(&video).vga());
         let Resolution { width, height } = setup.resolution;
         lock(&video).set_display_size(DisplaySize { width, height, width_mm: 0, height_mm: 0 });
@@ -93,11 +95,14 @@ impl Board {
             input.add_keyboard(self.add_virtio(KEYBOARD, Input::<Keyboard>::default(), &chips.lpc)?);
             input.add_pointer(self.add_virtio(TABLET, Input::<Tablet>::default(), &chips.lpc)?);
         }
+        let usb = self.add_usb(&setup.usb, &chips.lpc, &mut input)?;
         input.add_keyboard(keyboard.clone());
         input.add_pointer(keyboard);
-        let front = Front { screen, vga, space: self.hypervisor.clone(), input: Arc::new(input), uart, serial, video };
+        let space = self.hypervisor.clone();
+        let sound = self.add_sound(setup.sound, &chips.lpc, move || confine(Threads::Sound))?;
+        let (drives, mut boot) = self.add_drives(setup.drives, &chips, usb.as_ref(), tell.clone())?;
+        let front = Front { screen, vga, space, input: Arc::new(input), uart, serial, video, sound, usb };
 
-        let (drives, mut boot) = self.add_drives(setup.drives, &chips, tell.clone())?;
         let (networks, from_network) = self.add_networks(setup.networks, &chips, tell)?;
         boot.extend(from_network);
         self.add_virtio(RNG, Rng::new(Box::new(HostEntropy)), &chips.lpc)?;

@@ -6,10 +6,12 @@
 //! |---|---|
 //! | 00.0 | MCH |
 //! | 01.0 | virtio-vga |
-//! | 02.0–05.0 | network cards |
+//! | 02.0–05.0 | network cards: virtio-net or e1000 |
 //! | 06.0 | virtio-rng |
 //! | 07.0, 08.0 | virtio keyboard, tablet |
-//! | 10.0–17.0 | virtio-blk |
+//! | 10.0–18.0 | virtio-blk, around the next one |
+//! | 14.0 | xHCI |
+//! | 1b.0 | sound card: HDA or virtio-sound |
 //! | 1f.0, 1f.2 | ICH9: LPC, AHCI |
 //!
 //! INTA of slot n below 25 is PIRQ E + n mod 4, that of the ICH9's functions PIRQ A; PIRQ A to H are I/O APIC pins 16 to 23.
@@ -18,7 +20,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chipset::*;
-use device::pci::{Devfn, PciFunction, PciRoot};
+use device::pci::{Devfn, PciFunction, PciRoot, SharedMemory};
 use device::{Clock, Device, Dma, Doorbells, IrqLine, MmioBus, Msi, PortBus, Ram, Timed, Timer, TimerQueue, VmTime};
 use display::{DispiPorts, LegacyWindow, Output, Vga, VgaPorts};
 use virtio::{VirtioDevice, VirtioPci, VirtioVga};
@@ -31,8 +33,6 @@ use crate::{BuildError, host};
 
 /// First port of PCI configuration space.
 const CONFIG_PORTS: u64 = 0xcf8;
-/// Bytes of video memory.
-const VRAM: u64 = 16 << 20;
 /// Most bytes of a video BIOS.
 const VIDEO_ROM: usize = 128 << 10;
 /// Where the HPET is.
@@ -180,7 +180,7 @@ impl Board {
     /// Puts the chips of the mainboard on it. `bios` shows below 1 MiB; `power` hears of resets and power-off.
     pub(crate) fn add_chips<P>(
         &mut self,
-        bios: Option<Arc<device::pci::SharedMemory>>,
+        bios: Option<Arc<SharedMemory>>,
         clock_offset: i64,
         debugcon: Box<dyn ByteSink>,
         power: P,
@@ -257,28 +257,22 @@ impl Board {
         Ok(LegacyPorts { keyboard, uart })
     }
 
-    /// The graphics adapter, with its legacy ports and window.
+    /// The graphics adapter with `memory` bytes of its own, a power of two, with its legacy ports and window.
     pub(crate) fn add_vga(
         &mut self,
         screen: Arc<dyn Output>,
+        memory: u64,
         rom: Option<Vec<u8>>,
         lpc: &Mutex<Lpc>,
     ) -> Result<Arc<Mutex<VirtioVga>>, BuildError> {
-        let vram = self.memory.zeroed("dormer-vram", VRAM).map_err(host("video memory"))?;
+        let vram = self.memory.zeroed("dormer-vram", memory).map_err(host("video memory"))?;
         let vga = Vga::new(vram, self.clock.clone(), Arc::clone(&screen), self.memory.clone());
         let vga = Arc::new(Mutex::new(vga));
         let (ports, mmio) = (&self.buses.ports, &self.buses.mmio);
         ports.claim(0x3b0..0x3e0, Arc::new(Mutex::new(VgaPorts(Arc::clone(&vga)))))?;
         ports.claim(0x1ce..0x1d1, Arc::new(Mutex::new(DispiPorts(Arc::clone(&vga)))))?;
         mmio.claim(0xa_0000..0xc_0000, Arc::new(Mutex::new(LegacyWindow(Arc::clone(&vga)))))?;
-        let rom = match rom {
-            Some(rom) if rom.len() > VIDEO_ROM => return Err(BuildError::Firmware(rom.len())),
-            Some(rom) => {
-                let size = rom.len().next_power_of_two().max(4096) as u64;
-                Some(self.memory.rom("dormer-video-rom", &rom, size).map_err(host("memory for firmware"))?)
-            }
-            None => None,
-        };
+        let rom = self.option_rom("dormer-video-rom", rom, VIDEO_ROM)?;
         let devfn = Devfn::new(1, 0);
         let surfaces = self.memory.clone();
         let function = self.keep(VirtioVga::new(vga, screen, surfaces, rom, self.dma(), self.msi.clone()));
@@ -290,6 +284,21 @@ impl Board {
         }
         self.plug(devfn, function.clone());
         Ok(function)
+    }
+
+    /// A function's own firmware of at most `most` bytes, for its expansion ROM (PCI 3.0 §6.3).
+    pub(crate) fn option_rom(
+        &self,
+        name: &str,
+        rom: Option<Vec<u8>>,
+        most: usize,
+    ) -> Result<Option<Arc<SharedMemory>>, BuildError> {
+        let Some(rom) = rom else { return Ok(None) };
+        if rom.len() > most {
+            return Err(BuildError::Firmware(rom.len()));
+        }
+        let size = rom.len().next_power_of_two().max(4096) as u64;
+        self.memory.rom(name, &rom, size).map(Some).map_err(host("memory for firmware"))
     }
 
     /// A function that is one virtio device.

@@ -7,7 +7,7 @@ use std::io::{Seek, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use api::machine::{ImageFormat, MacAddress};
+use api::machine::{ImageFormat, MacAddress, NetworkModel, SoundCard, Usb, UsbController};
 use api::spec::DriveSpecKind;
 use device::bench::Random;
 use device::pci::{AddressSpace, SharedMemory};
@@ -131,7 +131,7 @@ struct Machine {
     parts: Parts,
     bells: BellThread,
     guest: Guest,
-    _cable: UnixStream,
+    _cables: [UnixStream; 2],
 }
 
 impl Guest {
@@ -199,7 +199,7 @@ impl Guest {
         mmio.write(registers + 0x08, Size::Dword, 1);
         mmio.write(registers + 0x0c, Size::Dword, 1);
         mmio.write(registers + 0x14, Size::Byte, 11);
-        for queue in 0..3 {
+        for queue in 0..4 {
             mmio.write(registers + 0x16, Size::Word, queue);
             let size = 1 << random.below(5);
             mmio.write(registers + 0x18, Size::Word, size);
@@ -229,7 +229,7 @@ impl Guest {
             self.ram.write_slice(&heads, GuestAddress(at + 0x404)).unwrap();
         }
         mmio.write(registers + 0x14, Size::Byte, 15);
-        for queue in 0..3 {
+        for queue in 0..4 {
             mmio.write(registers + 0x3000 + 4 * queue, Size::Word, queue);
         }
     }
@@ -266,6 +266,65 @@ impl Guest {
         }
     }
 
+    /// Rings of an e1000 over noise, and both directions on.
+    fn start_e1000(&mut self) {
+        let random = &mut self.random;
+        let registers = random.pick(&self.places);
+        let mmio = &self.buses.mmio;
+        for (ring, at) in [(0x3800, 0x1c_0000), (0x2800, 0x1c_1000)] {
+            for number in 0..16 {
+                let buffer = 0x20_0000 + random.below(0x10_0000);
+                let length = if random.once_in(8) { random.below(0x10_0000) } else { random.below(0x600) };
+                // Of all kinds, most of them the end of a packet.
+                let command = random.pick(&[0x01, 0x09, 0x21, 0x25, 0x2d, 0x20, 0x24, 0x40, 0xe9]);
+                let kind = random.below(2) << 20;
+                let rest = random.value() << 32;
+                let bytes = [buffer, length | kind | command << 24 | rest].map(u64::to_le_bytes).concat();
+                self.ram.write_slice(&bytes, GuestAddress(at + 16 * number)).unwrap();
+            }
+            for (register, value) in [(0x00, at), (0x04, 0), (0x08, 0x100), (0x10, 0)] {
+                mmio.write(registers + ring + register, Size::Dword, value);
+            }
+        }
+        mmio.write(registers + 0xd0, Size::Dword, random.value() & 0xffff_ffff);
+        mmio.write(registers + 0x100, Size::Dword, random.value() & 0xffff_ffff | 2);
+        mmio.write(registers + 0x2818, Size::Dword, random.below(16));
+        mmio.write(registers + 0x400, Size::Dword, 2);
+        if random.once_in(4) {
+            // What is sent comes back.
+            mmio.write(registers + 0x20, Size::Dword, 1 << 26 | 1 << 21 | 0x4140);
+        }
+        mmio.write(registers + 0x3818, Size::Dword, random.below(16));
+    }
+
+    /// An HDA controller's streams with noise for descriptors, and a codec's converters that listen to them.
+    fn start_hda(&mut self) {
+        let random = &mut self.random;
+        let registers = random.pick(&self.places);
+        let mmio = &self.buses.mmio;
+        let list = 0x1d_0000;
+        for entry in 0..8 {
+            let bytes = [0x20_0000 + random.below(0x10_0000), random.near(14) | random.below(4) << 32];
+            self.ram.write_slice(&bytes.map(u64::to_le_bytes).concat(), GuestAddress(list + 16 * entry)).unwrap();
+        }
+        mmio.write(registers + 0x08, Size::Dword, 1);
+        // The immediate command: both converters take stream 3.
+        for verb in [0x0027_0630, 0x0047_0630] {
+            mmio.write(registers + 0x60, Size::Dword, verb);
+            mmio.write(registers + 0x68, Size::Byte, 1);
+        }
+        for stream in [0x80, 0x100] {
+            let stream = registers + stream;
+            mmio.write(stream, Size::Dword, 3 << 20);
+            mmio.write(stream + 0x08, Size::Dword, random.near(16));
+            mmio.write(stream + 0x0c, Size::Word, random.below(8));
+            mmio.write(stream + 0x12, Size::Word, random.pick(&[0x11, 0x4031, 0x1f, 0x10, 0x42]));
+            mmio.write(stream + 0x18, Size::Dword, list);
+            mmio.write(stream + 0x1c, Size::Dword, 0);
+            mmio.write(stream, Size::Byte, 0x1e);
+        }
+    }
+
     /// One access, anywhere where something is.
     fn access(&mut self) {
         let random = &mut self.random;
@@ -292,7 +351,7 @@ impl Guest {
                 ECAM | random.pick(&[0, 8, 0x10, 0x30, 0x38, 0x40, 0x80, 0x88, 0xf8, 0xfa, 0xff]) << 12
                     | random.below(0x110)
             }
-            base => base + random.near(17),
+            base => base + random.near(18),
         };
         match writes {
             true => mmio.write(at, size, size.cut(value)),
@@ -313,9 +372,16 @@ fn drive(id: &str, kind: DriveSpecKind, read_only: bool) -> Drive {
     Drive { id: id.into(), kind, image: Some(image), installer: false }
 }
 
+fn card(id: &str, model: NetworkModel, cable: Option<net::Cable>) -> Network {
+    let rom = (model == NetworkModel::E1000).then(|| vec![0x55; 100 << 10]);
+    let mac = MacAddress([2, 0, 0, 0, 0, id.len() as u8]);
+    Network { id: id.into(), model, rom, mac, network: "nat".into(), cable, link: true }
+}
+
 impl Machine {
     fn new(uefi: bool, seed: u64) -> Self {
         let (cable, stream) = UnixStream::pair().unwrap();
+        let (other_cable, other) = UnixStream::pair().unwrap();
         let firmware = match uefi {
             false => Firmware::Bios(vec![0xf4; 128 << 10]),
             true => Firmware::Uefi { code: vec![0xf4; 64 << 10], variables: disk(64 << 10) },
@@ -333,16 +399,17 @@ impl Machine {
                 drive("cd", DriveSpecKind::AhciCd, true),
                 drive("fast", DriveSpecKind::VirtioBlk, false),
                 drive("fixed", DriveSpecKind::VirtioBlk, true),
+                drive("stick", DriveSpecKind::UsbDisk, false),
             ],
-            networks: vec![Network {
-                id: "net".into(),
-                mac: MacAddress([2, 0, 0, 0, 0, 1]),
-                network: "nat".into(),
-                cable: Some(stream.into()),
-                link: true,
-            }],
+            networks: vec![
+                card("net", NetworkModel::Virtio, Some(stream.into())),
+                card("other", NetworkModel::E1000, Some(other.into())),
+            ],
+            sound: if uefi { SoundCard::Virtio } else { SoundCard::Hda },
             boot: vec!["net".into()],
             resolution: "1920x1080".parse().unwrap(),
+            video_memory: 16 << 20,
+            usb: Usb { controller: UsbController::Xhci, keyboard: true, tablet: true, rules: Vec::new() },
             virtio_input: true,
             serial: None,
             debugcon: None,
@@ -351,10 +418,10 @@ impl Machine {
         let ram = memory::make_ram(layout).unwrap();
         let mut board = Board::new(Arc::new(Played::default()), ram, layout);
         memory::map_ram(&*board.hypervisor, &board.ram, layout).unwrap();
-        let parts = board.assemble(setup, &Wishes::default(), |_| (), |_| ()).unwrap();
+        let parts = board.assemble(setup, &Wishes::default(), |_| (), |_| (), |_| ()).unwrap();
         let bells = std::mem::take(&mut board.bells).start(|| ()).unwrap();
         let guest = Guest::new(&board, seed);
-        let mut machine = Self { board, parts, bells, guest, _cable: cable };
+        let mut machine = Self { board, parts, bells, guest, _cables: [cable, other_cable] };
         machine.go_on();
         machine.guest.set_up();
         machine
@@ -363,11 +430,13 @@ impl Machine {
     fn stand(&self) {
         self.bells.set_running(false);
         self.parts.networks.set_running(false);
+        self.parts.front.sound().expect("a card").set_running(false);
         self.parts.drives.drain().expect("disks answer");
     }
 
     fn go_on(&self) {
         self.parts.networks.set_running(true);
+        self.parts.front.sound().expect("a card").set_running(true);
         self.bells.set_running(true);
         self.bells.ring_all();
         self.parts.drives.go_on();
@@ -405,6 +474,8 @@ impl Machine {
                         self.guest.random.value() as u32,
                     );
                 }
+                10 | 11 => self.guest.start_e1000(),
+                12 | 13 => self.guest.start_hda(),
                 9 => drop(self.parts.front.serial_write(b"noise", Duration::ZERO)),
                 _ => self.guest.access(),
             }
@@ -540,6 +611,7 @@ fn nobody_stops_anybody() {
                             0 => guest.set_up(),
                             1 | 2 => guest.start_driver(),
                             3 => guest.start_ahci(),
+                            4 => guest.start_e1000(),
                             _ => guest.access(),
                         }
                     }
@@ -566,7 +638,8 @@ fn nobody_stops_anybody() {
 fn counters_outlive_media() {
     let mut machine = Machine::new(false, 1);
     let before = machine.parts.drives.stats();
-    assert_eq!(before.iter().map(|drive| drive.device.as_str()).collect::<Vec<_>>(), ["disk", "cd", "fast", "fixed"]);
+    let names = before.iter().map(|drive| drive.device.as_str()).collect::<Vec<_>>();
+    assert_eq!(names, ["disk", "cd", "fast", "fixed", "stick"]);
     let read = |drives: &Drives| {
         let queue = drives.queue("cd").expect("a medium");
         let buffer = disk::Buffer::new(vec![0; 2048]);
@@ -583,6 +656,6 @@ fn counters_outlive_media() {
     let after = cd(&machine.parts.drives);
     assert_eq!(after.rd_bytes, before[1].stats.rd_bytes + 4096);
     assert_eq!(after.rd_operations, before[1].stats.rd_operations + 2);
-    let [card] = machine.parts.networks.status().try_into().unwrap();
+    let [card, _] = machine.parts.networks.status().try_into().unwrap();
     assert_eq!((card.device.as_str(), card.sent_bytes, card.received_bytes), ("net", 0, 0));
 }

@@ -11,14 +11,17 @@ use api::spec::DriveSpecKind;
 use api::stats::{BlockStats, DriveStats};
 use device::Ram;
 use device::pci::{Devfn, PciFunction};
-use disk::{Access, Alarm, Completions, Counters, Disk, DiskQueue, Format, OpenError, Timeout};
+use disk::{Access, Alarm, Completions, Disk, DiskQueue, Format, OpenError, Timeout};
 use storage::ahci::MediumError;
 use storage::{Ahci, Drive as AtaDrive};
+use usb::Xhci;
+use usb::devices::storage::{MassStorage, Options};
 use virtio::blk::Blk;
 
 use crate::board::{Board, Chips, lock};
 use crate::firmware::BootTarget;
 use crate::setup::{Drive, Image};
+use crate::usb::PLACE as USB_PLACE;
 use crate::{BuildError, News};
 
 /// How long the host's storage may take to finish what is queued.
@@ -29,6 +32,9 @@ const GLANCE: Duration = Duration::from_secs(2);
 
 /// First slot of virtio-blk functions.
 const VIRTIO_SLOT: u8 = 0x10;
+
+/// First of the USB controller's ports for disks, which are its first of USB 3.
+const USB_PORT: u8 = 9;
 
 /// Why a drive or its medium could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +72,7 @@ enum Place {
     AhciDisk,
     AhciCd(usize),
     Virtio,
+    Usb,
 }
 
 struct Attached {
@@ -73,7 +80,7 @@ struct Attached {
     place: Place,
     queue: Option<DiskQueue>,
     /// What went through the queues of media that were in it before.
-    past: Counters,
+    past: BlockStats,
     /// What is in it is an installer's CD.
     installer: bool,
 }
@@ -95,6 +102,12 @@ fn open(image: Image, ram: &Ram) -> Result<DiskQueue, DriveError> {
     Disk::open(image.file, format, access)?.queue(ram.clone()).map_err(DriveError::Threads)
 }
 
+/// The slot of a virtio-blk function, which a USB controller does not move out of its own for.
+fn virtio_slot(number: u8, has_usb: bool) -> u8 {
+    let slot = VIRTIO_SLOT + number;
+    if has_usb && slot >= USB_PLACE.device() { slot + 1 } else { slot }
+}
+
 fn connect<D: Completions + 'static>(queue: &DiskQueue, device: &Arc<Mutex<D>>) {
     let device: Arc<Mutex<dyn Completions>> = device.clone();
     let device: Weak<Mutex<dyn Completions>> = Arc::downgrade(&device);
@@ -107,12 +120,13 @@ impl Board {
         &mut self,
         drives: Vec<Drive>,
         chips: &Chips,
+        usb: Option<&Arc<Mutex<Xhci>>>,
         tell: impl Fn(News) + Clone + Send + Sync + 'static,
     ) -> Result<(Drives, Vec<(String, BootTarget)>), BuildError> {
         let ahci = self.keep(Ahci::new(self.dma(), self.msi.clone()));
         let mut all = Drives { ahci: ahci.clone(), ram: self.ram.clone(), list: Vec::new() };
         let mut boot = Vec::new();
-        let (mut port, mut slot) = (0, VIRTIO_SLOT);
+        let (mut port, mut virtio_disks, mut usb_port) = (0, 0, USB_PORT);
         for Drive { id, kind, image, installer } in drives {
             let queue = match image.map(|image| open(image, &self.ram)).transpose() {
                 Ok(queue) => queue,
@@ -140,17 +154,29 @@ impl Board {
                     Place::AhciDisk
                 }
                 (DriveSpecKind::VirtioBlk, Some(queue)) => {
+                    let slot = virtio_slot(virtio_disks, usb.is_some());
                     boot.push((id.clone(), BootTarget::VirtioBlk { slot }));
                     let serial = format!("DMV{slot:05}");
                     let device = Blk::new(queue.clone(), &serial);
                     let function = self.add_virtio(Devfn::new(slot, 0), device, &chips.lpc)?;
                     connect(queue, &function);
-                    slot += 1;
+                    virtio_disks += 1;
                     Place::Virtio
+                }
+                (DriveSpecKind::UsbDisk, Some(queue)) => {
+                    let Some(controller) = usb else { return Err(BuildError::NoUsb(id)) };
+                    boot.push((id.clone(), BootTarget::Usb { slot: USB_PLACE.device(), port: usb_port }));
+                    let speed = api::usb::Speed::Super;
+                    let options = Options { speed, serial: id.clone(), removable: true, discard: true };
+                    let mut stick = MassStorage::new(queue.clone(), options);
+                    stick.connect(Xhci::waker(controller, usb_port));
+                    lock(controller).attach(Box::new(stick), Some(usb_port))?;
+                    usb_port += 1;
+                    Place::Usb
                 }
                 (_, None) => return Err(BuildError::EmptyDisk(id)),
             };
-            all.list.push(Attached { id, place, queue, past: Counters::default(), installer });
+            all.list.push(Attached { id, place, queue, past: BlockStats::default(), installer });
         }
         lock(&ahci).core_mut().connect_intx(Self::inta(&chips.lpc, 0x1f));
         self.plug(Devfn::new(0x1f, 2), ahci);
@@ -164,16 +190,7 @@ impl Attached {
     }
 
     fn stats(&self) -> BlockStats {
-        let now = self.past + self.queue.as_ref().map(DiskQueue::counters).unwrap_or_default();
-        BlockStats {
-            rd_bytes: now.read_bytes,
-            wr_bytes: now.written_bytes,
-            unmap_bytes: now.discarded_bytes,
-            rd_operations: now.reads,
-            wr_operations: now.writes,
-            flush_operations: now.flushes,
-            unmap_operations: now.discards,
-        }
+        self.past + self.queue.as_ref().map(DiskQueue::counters).unwrap_or_default()
     }
 }
 
@@ -223,7 +240,7 @@ impl Drives {
         let one = |drive: &Attached| {
             let cd = match drive.place {
                 Place::AhciCd(port) => ahci.cdrom(port),
-                Place::AhciDisk | Place::Virtio => None,
+                Place::AhciDisk | Place::Virtio | Place::Usb => None,
             };
             DriveStatus {
                 device: drive.id.clone(),
@@ -280,5 +297,20 @@ impl Drives {
 
     fn queues(&self) -> impl Iterator<Item = &DiskQueue> {
         self.list.iter().filter_map(|drive| drive.queue.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::machine::limits;
+
+    use super::*;
+
+    #[test]
+    fn virtio_disks_make_room_for_usb() {
+        let slots =
+            |has_usb| (0..limits::VIRTIO_DRIVES as u8).map(|number| virtio_slot(number, has_usb)).collect::<Vec<_>>();
+        assert_eq!(slots(false), (0x10..=0x17).collect::<Vec<_>>());
+        assert!(!slots(true).contains(&USB_PLACE.device()) && slots(true).windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

@@ -1,4 +1,4 @@
-//! The machine's front: screen, keyboard, pointer and serial line, for threads that serve people.
+//! The machine's front: screen, sound, keyboard, pointer and serial line, for threads that serve people.
 //!
 //! Everything here may be called from any thread while the machine runs, and waits for one device's mutex at most.
 
@@ -11,11 +11,13 @@ use device::input::InputRouter;
 use device::pci::AddressSpace;
 use display::edid::DisplaySize;
 use display::{Vga, read_pixels};
+use usb::Xhci;
 use virtio::VirtioVga;
 
 use crate::board::lock;
 use crate::screen::Screen;
 use crate::serial::SerialRecord;
+use crate::sound::Sound;
 
 /// A picture of the screen.
 pub struct Screenshot {
@@ -37,6 +39,8 @@ pub struct Front {
     pub(crate) uart: Arc<Mutex<Uart>>,
     pub(crate) serial: SerialRecord,
     pub(crate) video: Arc<Mutex<VirtioVga>>,
+    pub(crate) sound: Option<Arc<Sound>>,
+    pub(crate) usb: Option<Arc<Mutex<Xhci>>>,
 }
 
 impl Front {
@@ -68,6 +72,16 @@ impl Front {
     /// Keyboard and pointer.
     pub fn input(&self) -> &InputRouter {
         &self.input
+    }
+
+    /// The way of its sound, if it has a sound card.
+    pub fn sound(&self) -> Option<&Sound> {
+        self.sound.as_deref()
+    }
+
+    /// Its USB controller, if it has one: who puts something into its ports takes its mutex.
+    pub fn usb(&self) -> Option<&Arc<Mutex<Xhci>>> {
+        self.usb.as_ref()
     }
 
     /// The person's screen has this size, in pixels and millimetres.

@@ -1,7 +1,7 @@
 //! The board: assembly, firmware tables, run, pause, reset, save, restore.
 //!
 //! A [`Machine`] is owned by one thread, which calls its methods one at a time; everybody else leaves word as [`News`]. The board and
-//! its wiring are in `board`, guest memory in `memory`, the vCPUs' threads in `cpus`, doorbells' in `doorbells`.
+//! its wiring are in `board`, guest memory in `memory`, the vCPUs' threads in `cpus`, doorbells' in `doorbells`, the way of sound in `sound`.
 
 mod assembly;
 mod board;
@@ -10,6 +10,7 @@ mod doorbells;
 mod drives;
 pub mod firmware;
 mod front;
+mod host_usb;
 mod hypervisor;
 mod machine;
 mod memory;
@@ -17,12 +18,15 @@ mod networks;
 mod screen;
 mod serial;
 mod setup;
+mod sound;
+mod usb;
 mod variables;
 mod wishes;
 
 pub use crate::cpus::Stuck;
 pub use crate::drives::DriveError;
 pub use crate::front::{Front, Screenshot};
+pub use crate::host_usb::{HostUsb, HostUsbError};
 pub use crate::machine::{Machine, News, Threads};
 pub use crate::networks::{NetworkError, Networks};
 pub use crate::screen::{Changes, Screen, Watcher};
@@ -31,6 +35,7 @@ pub use kvm::Error as KvmError;
 pub use net::Cable;
 
 pub use crate::setup::{Drive, Firmware, Image, Network, Setup};
+pub use crate::sound::{Direction, Listener, Sound, Tell};
 pub use chipset::PowerRequest;
 
 /// Why a machine was not built, as a sentence for the person.
@@ -64,6 +69,12 @@ pub enum BuildError {
     /// Two devices in one place: a mistake in the board.
     #[error("the board is miswired")]
     Wiring(#[from] device::Overlap),
+    /// A disk on USB, and no USB.
+    #[error("{0} is a USB disk, but there is no USB controller")]
+    NoUsb(String),
+    /// Two USB devices in one port: a mistake in the board.
+    #[error("the board's USB ports are miswired")]
+    UsbPort(#[from] ::usb::NoPort),
 }
 
 /// Can KVM make a machine here? `kvm` is `/dev/kvm`.

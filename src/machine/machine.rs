@@ -16,6 +16,7 @@ use crate::cpus::{Brake, CpuNews, Cpus, Stuck};
 use crate::doorbells::BellThread;
 use crate::drives::{DriveError, Drives};
 use crate::front::Front;
+use crate::host_usb::HostUsb;
 use crate::hypervisor::InKvm;
 use crate::memory::{self, RamLayout};
 use crate::networks::Networks;
@@ -45,6 +46,11 @@ pub enum News {
         /// What happened.
         why: String,
     },
+    /// A USB device of the host was pulled out of it.
+    UsbGone {
+        /// The device.
+        id: String,
+    },
     /// What was at the other end of a card's cable is gone.
     NetworkDown {
         /// The card.
@@ -61,6 +67,10 @@ pub enum Threads {
     Io,
     /// Timers.
     Timers,
+    /// Sound.
+    Sound,
+    /// A USB device of the host.
+    Usb,
 }
 
 /// A machine.
@@ -79,6 +89,7 @@ pub struct Machine {
     front: Front,
     drives: Drives,
     networks: Networks,
+    host_usb: HostUsb,
     processors: u32,
     /// Bytes of RAM.
     memory_size: u64,
@@ -93,7 +104,7 @@ impl Machine {
         kvm: File,
         setup: Setup,
         tell: impl Fn(News) + Clone + Send + Sync + 'static,
-        confine: impl Fn(Threads) + Clone + Send + 'static,
+        confine: impl Fn(Threads) + Clone + Send + Sync + 'static,
     ) -> Result<Self, BuildError> {
         let layout = RamLayout::of(setup.memory);
         let vm = Arc::new(Vm::new(kvm, setup.processors)?);
@@ -106,7 +117,8 @@ impl Machine {
         let power = power_requests(&wishes, &brake, tell.clone());
         let (processors, memory_size) = (setup.processors, setup.memory);
         let Parts { chips, variables, front, drives, networks } =
-            board.assemble(setup, &wishes, power.clone(), tell.clone())?;
+            board.assemble(setup, &wishes, power.clone(), tell.clone(), confine.clone())?;
+        let host_usb = HostUsb::new(front.usb().cloned(), tell.clone(), confine.clone());
         let vcpus = (0..processors).map(|index| vm.vcpu(index)).collect::<Result<Vec<_>, _>>()?;
         let power_on_chips = vm.save_chips()?;
         kvm::install_kick_handler()?;
@@ -146,6 +158,7 @@ impl Machine {
             front,
             drives,
             networks,
+            host_usb,
             processors,
             memory_size,
             board,
@@ -158,6 +171,7 @@ impl Machine {
             News::Power(what) => self.wishes.has(Wish::Power(*what)),
             News::VariablesChanged => self.wishes.take(Wish::Variables),
             News::StorageFull { drive } => self.drives.is_full(drive),
+            News::UsbGone { id } => self.host_usb.is_gone(id),
             News::CpuFailed(_) | News::NetworkDown { .. } | News::CaptureFailed { .. } => true,
         }
     }
@@ -181,6 +195,10 @@ impl Machine {
         self.board.clock.start();
         self.board.timers.set_running(true);
         self.networks.set_running(true);
+        self.host_usb.set_running(true);
+        if let Some(sound) = self.front.sound() {
+            sound.set_running(true);
+        }
         self.bells.set_running(true);
         self.bells.ring_all();
         self.drives.go_on();
@@ -197,6 +215,10 @@ impl Machine {
         self.bells.set_running(false);
         self.board.timers.set_running(false);
         self.networks.set_running(false);
+        self.host_usb.set_running(false);
+        if let Some(sound) = self.front.sound() {
+            sound.set_running(false);
+        }
         if let Err(error) = self.drives.drain() {
             tracing::warn!("{error}");
         }
@@ -254,6 +276,11 @@ impl Machine {
     /// All network cards.
     pub fn networks(&mut self) -> &mut Networks {
         &mut self.networks
+    }
+
+    /// USB devices of the host.
+    pub fn host_usb(&mut self) -> &mut HostUsb {
+        &mut self.host_usb
     }
 
     /// What went through the drives.

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use api::machine::limits;
 use chipset::{MemoryController, PAM_SEGMENTS, PamAccess, pam_segment};
 use device::pci::{PciRoot, SharedMemory};
 use device::{Dma, Mmio, MmioBus, Ram, Size};
@@ -46,8 +47,7 @@ pub struct RamLayout {
 impl RamLayout {
     /// The layout of `bytes` of RAM.
     pub fn of(bytes: u64) -> Self {
-        const ALL_FITS: u64 = 0xb000_0000;
-        let low = if bytes <= ALL_FITS { bytes } else { 2 * GIB };
+        let low = if bytes <= limits::MEMORY_BELOW_4_GIB * MIB { bytes } else { 2 * GIB };
         Self { low, high: bytes - low }
     }
 }

@@ -5,19 +5,23 @@ use std::io;
 use std::sync::{Arc, Mutex, Weak};
 
 use api::control::NetworkStatus;
-use api::machine::MacAddress;
+use api::machine::{MacAddress, NetworkModel};
+use chipset::Lpc;
 use device::pci::Devfn;
-use net::{Cable, Counters, FrameSink, Port};
+use net::{Cable, Counters, FrameSink, Port, Unfinished};
+use nic::E1000;
 use virtio::VirtioPci;
 use virtio::net::Net;
 
-use crate::board::{Board, Chips};
+use crate::board::{Board, Chips, lock};
 use crate::firmware::BootTarget;
 use crate::setup::Network;
 use crate::{BuildError, News, host};
 
 /// Slot of the first card.
 const FIRST_SLOT: u8 = 2;
+/// Most bytes of a card's ROM.
+const ROM: usize = 1 << 20;
 
 /// What a card cannot do.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,9 @@ pub enum NetworkError {
     /// Nothing is being captured.
     #[error("nothing of {0} is being captured")]
     NoCapture(String),
+    /// The capture has ended, and its file is not whole.
+    #[error("the capture of {0} is not whole: {1}")]
+    Unfinished(String, #[source] Unfinished),
 }
 
 /// A port of a card by its name in commands.
@@ -59,7 +66,7 @@ impl Board {
     ) -> Result<(Networks, Vec<(String, BootTarget)>), BuildError> {
         let mut jacks = Vec::new();
         let mut boot = Vec::new();
-        for (slot, Network { id, mac, network, cable, link: plugged }) in (FIRST_SLOT..).zip(networks) {
+        for (slot, Network { id, model, rom, mac, network, cable, link: plugged }) in (FIRST_SLOT..).zip(networks) {
             let (tell, name) = (tell.clone(), id.clone());
             let lost = move |why| {
                 tracing::warn!("network {name}: {why}");
@@ -70,13 +77,38 @@ impl Board {
                 port.plug(cable);
             }
             port.set_pulled(!plugged);
-            let card = self.add_virtio(Devfn::new(slot, 0), Net::new(Arc::clone(&port), mac.0, None), &chips.lpc)?;
-            let card: Weak<Mutex<dyn FrameSink>> = Arc::<Mutex<VirtioPci<Net>>>::downgrade(&card);
+            let devfn = Devfn::new(slot, 0);
+            let card: Weak<Mutex<dyn FrameSink>> = match model {
+                NetworkModel::Virtio => {
+                    let card = self.add_virtio(devfn, Net::new(Arc::clone(&port), mac.0, None), &chips.lpc)?;
+                    Arc::<Mutex<VirtioPci<Net>>>::downgrade(&card)
+                }
+                NetworkModel::E1000 => {
+                    let card = self.add_e1000(devfn, Arc::clone(&port), mac, rom, &chips.lpc)?;
+                    Arc::<Mutex<E1000>>::downgrade(&card)
+                }
+            };
             port.connect(card);
             boot.push((id.clone(), BootTarget::Network { slot }));
             jacks.push(Jack { id, mac, network, plugged, port });
         }
         Ok((Networks { jacks, tell: Arc::new(tell) }, boot))
+    }
+
+    fn add_e1000(
+        &mut self,
+        devfn: Devfn,
+        port: Arc<Port>,
+        mac: MacAddress,
+        rom: Option<Vec<u8>>,
+        lpc: &Mutex<Lpc>,
+    ) -> Result<Arc<Mutex<E1000>>, BuildError> {
+        let rom = self.option_rom("dormer-card-rom", rom, ROM)?;
+        let (dma, msi, clock) = (self.dma(), self.msi.clone(), self.clock.clone());
+        let card = self.keep_timed(|timer| E1000::new(port, mac.0, rom, dma, msi, clock, nic::Timers::new(timer)));
+        lock(&card).connect_intx(Self::inta(lpc, devfn.device()));
+        self.plug(devfn, card.clone());
+        Ok(card)
     }
 }
 
@@ -119,11 +151,12 @@ impl Networks {
         jack.port.capture(file, id, jack.mac.0, failed).map_err(NetworkError::Capture)
     }
 
-    /// Ends a capture.
+    /// Ends a capture, whose file is whole then.
     pub fn end_capture(&mut self, id: &str) -> Result<(), NetworkError> {
         match self.jack(id)?.port.end_capture() {
-            true => Ok(()),
-            false => Err(NetworkError::NoCapture(id.to_owned())),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NetworkError::NoCapture(id.to_owned())),
+            Err(why) => Err(NetworkError::Unfinished(id.to_owned(), why)),
         }
     }
 

@@ -25,6 +25,8 @@ struct Inner {
     log: Option<File>,
     logged: usize,
     pending: Vec<u8>,
+    /// Readers that wait.
+    waiting: usize,
 }
 
 #[derive(Default)]
@@ -54,9 +56,13 @@ impl SerialRecord {
             let serial = inner.read(from);
             let left = deadline.saturating_duration_since(Instant::now());
             if !serial.text.is_empty() || left.is_zero() {
+                // What was told is in the log; each byte on its own would be a write each.
+                inner.flush();
                 return serial;
             }
+            inner.waiting += 1;
             inner = self.0.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+            inner.waiting -= 1;
         }
     }
 
@@ -80,8 +86,7 @@ impl SerialRecord {
 }
 
 impl Inner {
-    fn read(&mut self, from: u64) -> Serial {
-        self.flush();
+    fn read(&self, from: u64) -> Serial {
         let first = self.total - self.kept.len() as u64;
         let from = from.clamp(first, self.total);
         let mut bytes: Vec<u8> = self.kept.iter().skip((from - first) as usize).take(MOST).copied().collect();
@@ -113,7 +118,10 @@ impl ByteSink for SerialRecord {
         }
         inner.kept.push_back(byte);
         inner.total += 1;
-        self.0.arrived.notify_all();
+        // The UART is locked meanwhile: a system call for each byte, for nobody, would be felt.
+        if inner.waiting > 0 {
+            self.0.arrived.notify_all();
+        }
         if inner.log.is_some() {
             inner.pending.push(byte);
             // Lines as they come; a guest without line ends every 256 bytes.
@@ -161,6 +169,37 @@ mod tests {
         let sends = std::thread::spawn(move || guest.byte(b'!'));
         assert_eq!(record.read(5, Duration::from_secs(20)).text, "!");
         sends.join().unwrap();
+    }
+
+    #[test]
+    fn who_waits_is_counted_and_costs_no_write_for_each_byte() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let record = SerialRecord::new(Some(log.reopen().unwrap()));
+        let logged = || std::fs::read(log.path()).unwrap();
+        let waits = |wanted: usize| {
+            let end = Instant::now() + Duration::from_secs(20);
+            while record.lock().waiting != wanted {
+                assert!(Instant::now() < end, "not {wanted} wait");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let readers = [(); 2].map(|()| {
+            let record = record.clone();
+            std::thread::spawn(move || record.read(0, Duration::from_secs(20)).text)
+        });
+        waits(2);
+        let mut guest = record.clone();
+        "\u{20ac}".bytes().take(2).for_each(|byte| guest.byte(byte));
+        // Both look, see no whole character, and wait again.
+        std::thread::sleep(Duration::from_millis(20));
+        waits(2);
+        assert_eq!(logged(), b"", "nobody was told anything");
+        guest.byte("\u{20ac}".as_bytes()[2]);
+        assert_eq!(readers.map(|reader| reader.join().unwrap()), ["\u{20ac}"; 2]);
+        assert_eq!((logged(), record.lock().waiting), ("\u{20ac}".into(), 0));
+        guest.byte(b'!');
+        assert_eq!(record.read(3, NOW).text, "!");
+        assert_eq!(logged(), "\u{20ac}!".as_bytes());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use api::machine::{ImageFormat, MacAddress, Resolution};
+use api::machine::{ImageFormat, MacAddress, NetworkModel, Resolution, SoundCard, Usb};
 use api::spec::DriveSpecKind;
 use net::Cable;
 use uuid::Uuid;
@@ -27,10 +27,16 @@ pub struct Setup {
     pub drives: Vec<Drive>,
     /// Network cards.
     pub networks: Vec<Network>,
+    /// The sound card.
+    pub sound: SoundCard,
+    /// USB.
+    pub usb: Usb,
     /// Ids of drives and network cards to start from, best first; others follow.
     pub boot: Vec<String>,
     /// What the monitor prefers at first.
     pub resolution: Resolution,
+    /// Bytes of video memory, a power of two.
+    pub video_memory: u64,
     /// virtio keyboard and tablet.
     pub virtio_input: bool,
     /// Log of the first serial port.
@@ -78,6 +84,10 @@ pub struct Image {
 pub struct Network {
     /// Its name in commands.
     pub id: String,
+    /// What it is.
+    pub model: NetworkModel,
+    /// Starts machines from it, if it is an e1000.
+    pub rom: Option<Vec<u8>>,
     /// Its address.
     pub mac: MacAddress,
     /// What it is connected to, in the desk's words.

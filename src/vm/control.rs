@@ -60,6 +60,9 @@ const COMMANDS: &[&str] = &[
     "x-dormer-capture",
     "x-dormer-capture-end",
     "x-dormer-query-usage",
+    "x-dormer-usb-attach",
+    "x-dormer-usb-detach",
+    "x-dormer-query-usb",
 ];
 
 /// What clients work with.

@@ -8,6 +8,7 @@ mod check;
 mod clients;
 mod control;
 mod events;
+mod keeper;
 mod keys;
 mod messages;
 mod owner;
@@ -30,8 +31,10 @@ use crate::events::Events;
 use crate::owner::{Order, Owner};
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "--check-kvm") {
-        return check::kvm();
+    match std::env::args_os().nth(1) {
+        Some(argument) if argument == "--check-kvm" => return check::kvm(),
+        Some(argument) if argument == "--keep-usb" => return keeper::main(),
+        _ => {}
     }
     let socket = std::io::stdin();
     // Fails only for a process that leads a session already: then all is well.

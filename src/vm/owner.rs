@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use api::control::{Command, Event, RunState, Status};
-use machine::{Cable, Image, Machine, News, PowerRequest};
+use api::usb::UsbGone;
+use machine::{Cable, HostUsbError, Image, Machine, News, PowerRequest};
 use serde_json::{Value, json};
 
 use crate::events::Events;
@@ -110,6 +111,11 @@ impl Owner {
                 let reason = format!("the capture of {id} has ended: {why}");
                 self.events.emit(&Event::CaptureFailed { id, reason });
             }
+            News::UsbGone { id } => {
+                // It is out of its port in any case, and there is nothing to give back.
+                let _ = self.machine.host_usb().detach(&id);
+                self.events.emit(&Event::UsbDetached { id, reason: UsbGone::Unplugged });
+            }
             News::NetworkDown { id } => self.events.emit(&Event::NetworkDown { id }),
             News::StorageFull { drive } => {
                 let ran = self.machine.is_running();
@@ -207,7 +213,11 @@ impl Owner {
             Command::Connect { name, network, tap } => {
                 let end =
                     fds.pop().context("send what the cable leads to with the command: the engine opens nothing")?;
-                let cable = if tap { Cable::Tap(end) } else { Cable::Stream(end.into()) };
+                let cable = if tap {
+                    Cable::tap(end).context("the tap device cannot be used")?
+                } else {
+                    Cable::Stream(end.into())
+                };
                 self.machine.networks().connect(&name, network, cable)?;
                 json!({})
             }
@@ -220,6 +230,21 @@ impl Owner {
                 self.machine.networks().end_capture(&name)?;
                 json!({})
             }
+            Command::UsbAttach { id, name } => {
+                let mut fds = fds.into_iter();
+                let file =
+                    fds.next().context("send the device's open file with the command: the engine opens no path")?;
+                serde_json::to_value(self.machine.host_usb().attach(&id, &name, file, fds.next())?)?
+            }
+            Command::UsbDetach { id } => {
+                let result = self.machine.host_usb().detach(&id);
+                if !matches!(result, Err(HostUsbError::NoDevice(_))) {
+                    self.events.emit(&Event::UsbDetached { id, reason: UsbGone::Detached });
+                }
+                result?;
+                json!({})
+            }
+            Command::QueryUsb {} => serde_json::to_value(self.machine.host_usb().status())?,
             Command::Insert { drive, format } => {
                 let file = fds.pop().context("send the open image with the command: the engine opens no path")?;
                 let image = Image { file: File::from(file), format, read_only: true };

@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
+use usb::host::usbfs::request;
 
 /// The newest Landlock interface that is asked for; older kernels give what they have.
 const LANDLOCK: ABI = ABI::V6;
@@ -29,6 +30,9 @@ const KVM_IOCTLS: u64 = 0xae00;
 
 /// How large the blocks of an image are that passes the host's cache by, if it is a block device.
 const BLKSSZGET: u64 = 0x1268;
+
+/// What of a USB device of the host moves its data, by whoever wakes the controller.
+const USB_DATA: &[u32] = &[request::SUBMIT_URB, request::REAP_URB, request::DISCARD_URB];
 
 /// clone3 has its flags in memory, where a filter cannot look: glibc takes clone when it is not there.
 const NOT_THERE: &[i64] = &[libc::SYS_clone3];
@@ -87,7 +91,6 @@ const PROCESS: &[i64] = &[
     libc::SYS_fsync,
     libc::SYS_fdatasync,
     libc::SYS_fallocate,
-    libc::SYS_fstatfs,
     // How an image's file system wants to be written to.
     libc::SYS_fstatfs,
     // Sockets that exist.
@@ -125,6 +128,12 @@ const PROCESS: &[i64] = &[
 /// What the I/O thread needs besides [`COMMON`].
 const IO: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait, libc::SYS_sendmsg];
 
+/// What the sound thread needs besides [`COMMON`]: bells of rings, and telling a console of them.
+const SOUND: &[i64] = &[libc::SYS_poll, libc::SYS_ppoll, libc::SYS_recvfrom, libc::SYS_sendmsg, libc::SYS_socketpair];
+
+/// What the thread of a USB device of the host needs besides [`COMMON`], and who gives the device back.
+const USB: &[i64] = &[libc::SYS_poll, libc::SYS_ppoll, libc::SYS_pread64];
+
 /// Confines the process; called once, with all descriptors at hand and before another thread exists.
 pub(crate) fn enter() -> Result<()> {
     rustix::thread::set_no_new_privs(true).context("privileges cannot be given up")?;
@@ -145,17 +154,26 @@ pub(crate) fn enter() -> Result<()> {
     }
     apply(&refuse(NOT_THERE, libc::ENOSYS)?)?;
     apply(&refuse(OPENS, libc::EACCES)?)?;
-    apply(&filter(&[COMMON, PROCESS], true)?)
+    apply(&filter(&[COMMON, PROCESS], &request::ALL, true)?)
+}
+
+/// Confines a process that has nothing to do but to give a USB device back to the host.
+pub(crate) fn enter_keeper() -> Result<()> {
+    rustix::thread::set_no_new_privs(true).context("privileges cannot be given up")?;
+    apply(&refuse(OPENS, libc::EACCES)?)?;
+    apply(&filter(&[COMMON, USB], &request::ALL, false)?)
 }
 
 /// Confines the calling thread further.
 pub(crate) fn confine(kind: Threads) {
-    let calls: &[&[i64]] = match kind {
-        Threads::Cpu | Threads::Timers => &[COMMON],
-        Threads::Io => &[COMMON, IO],
+    let (calls, usb): (&[&[i64]], &[u32]) = match kind {
+        Threads::Cpu | Threads::Timers => (&[COMMON], USB_DATA),
+        Threads::Io => (&[COMMON, IO], &[]),
+        Threads::Sound => (&[COMMON, SOUND], &[]),
+        Threads::Usb => (&[COMMON, USB], &request::ALL),
     };
     // The process's filter stands in any case.
-    if let Err(error) = filter(calls, false).and_then(|program| apply(&program)) {
+    if let Err(error) = filter(calls, usb, false).and_then(|program| apply(&program)) {
         tracing::warn!("a thread cannot be confined further: {error:#}");
     }
 }
@@ -168,17 +186,24 @@ fn mismatch() -> SeccompAction {
     }
 }
 
-fn filter(lists: &[&[i64]], threads: bool) -> Result<BpfProgram> {
+/// A filter of `lists`, which lets `usb` requests go to USB devices; that of the whole `process` also lets it start threads and open
+/// images.
+fn filter(lists: &[&[i64]], usb: &[u32], process: bool) -> Result<BpfProgram> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         lists.iter().flat_map(|list| list.iter()).map(|call| (*call, Vec::new())).collect();
     let no_exec = || masked(2, libc::PROT_EXEC as u64, 0);
     rules.insert(libc::SYS_mmap, vec![no_exec()?]);
     rules.insert(libc::SYS_mprotect, vec![no_exec()?]);
-    rules.insert(libc::SYS_ioctl, vec![masked(1, 0xff00, KVM_IOCTLS)?, masked(1, 0xffff_ffff, BLKSSZGET)?]);
-    if threads {
+    let mut ioctls = vec![masked(1, 0xff00, KVM_IOCTLS)?];
+    for &request in usb {
+        ioctls.push(masked(1, 0xffff_ffff, request.into())?);
+    }
+    if process {
+        ioctls.push(masked(1, 0xffff_ffff, BLKSSZGET)?);
         let thread = libc::CLONE_THREAD as u64;
         rules.insert(libc::SYS_clone, vec![masked(0, thread, thread)?]);
     }
+    rules.insert(libc::SYS_ioctl, ioctls);
     // Answered by the filters below this one.
     rules.extend(NOT_THERE.iter().chain(OPENS).map(|call| (*call, Vec::new())));
     program(rules, mismatch(), SeccompAction::Allow)
@@ -202,4 +227,106 @@ fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, other: SeccompAction, listed:
 
 fn apply(program: &BpfProgram) -> Result<()> {
     seccompiler::apply_filter(program).context("system calls cannot be given up")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use std::sync::{Arc, Mutex, Weak, mpsc};
+    use std::time::Duration;
+
+    use api::ui::ToConsole;
+    use machine::{Direction, Listener, Sound};
+    use rustix::fs::ioctl_blksszget;
+    use rustix::io::Errno;
+    use sound::{Pcm, Shape};
+
+    use super::*;
+
+    /// What a file that is no block device answers to a thread under this filter.
+    fn asks(lists: &'static [&'static [i64]], process: bool) -> Option<Errno> {
+        let file = File::open("/dev/null").unwrap();
+        let thread = std::thread::spawn(move || {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            apply(&filter(lists, &[], process).unwrap()).unwrap();
+            ioctl_blksszget(&file).err()
+        });
+        thread.join().unwrap()
+    }
+
+    #[test]
+    fn threads_beside_the_guest_have_nothing_of_images() {
+        assert_eq!(asks(&[COMMON, PROCESS], true), Some(Errno::NOTTY), "only the kernel says no");
+        for lists in [&[COMMON][..], &[COMMON, IO], &[COMMON, SOUND]] {
+            assert_eq!(asks(lists, false), Some(Errno::PERM));
+        }
+    }
+
+    #[test]
+    fn only_what_usb_needs_goes_to_usb_devices() {
+        let asks = |usb: &'static [u32], wanted: u32| {
+            let file = File::open("/dev/null").unwrap();
+            let thread = std::thread::spawn(move || {
+                rustix::thread::set_no_new_privs(true).unwrap();
+                apply(&filter(&[COMMON, USB], usb, false).unwrap()).unwrap();
+                #[allow(unsafe_code)] // a call that is refused by a file that is no USB device
+                // SAFETY: /dev/null has no such calls, and a null pointer is nothing that it could write to.
+                let answer = unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&file), wanted.into(), 0) };
+                assert_eq!(answer, -1);
+                Errno::from_io_error(&std::io::Error::last_os_error())
+            });
+            thread.join().unwrap()
+        };
+        for wanted in request::ALL {
+            assert_eq!(asks(&request::ALL, wanted), Some(Errno::NOTTY), "only the kernel says no");
+            let data = USB_DATA.contains(&wanted);
+            assert_eq!(asks(USB_DATA, wanted), Some(if data { Errno::NOTTY } else { Errno::PERM }));
+        }
+        assert_eq!(asks(&request::ALL, request::CONNECT), Some(Errno::PERM), "that goes inside of another");
+    }
+
+    /// A sound card that says when it is asked for sound.
+    struct Card(mpsc::Sender<()>);
+
+    impl Pcm for Card {
+        fn play(&mut self, _: u32, samples: &mut [i32]) -> usize {
+            let _ = self.0.send(());
+            samples.len() / 2
+        }
+
+        fn record(&mut self, _: u32, samples: &[i32]) -> usize {
+            samples.len() / 2
+        }
+    }
+
+    #[test]
+    fn the_sound_thread_can_do_its_work() {
+        let confine = || {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            apply(&filter(&[COMMON, SOUND], &[], false).unwrap()).unwrap();
+        };
+        let way = Sound::new(&[Direction::Playback], confine).unwrap();
+        let (played, plays) = mpsc::channel();
+        let card = Arc::new(Mutex::new(Card(played)));
+        let weak: Weak<Mutex<dyn Pcm>> = Arc::<Mutex<Card>>::downgrade(&card);
+        way.connect(weak);
+        way.set_running(true);
+        let (told, hears) = mpsc::channel();
+        let tell = Box::new(move |message: &ToConsole, fds: &[std::os::fd::BorrowedFd<'_>]| {
+            told.send((message.clone(), fds.len())).is_ok()
+        });
+        way.listen(Listener { console: 1, playback: true, capture: false, tell });
+        let jack = way.jack(0).unwrap();
+        jack.start(Shape { rate: 48_000, channels: 2 });
+        let soon = Duration::from_secs(20);
+        // A ring is made and filled; nobody reads it, the bell goes, and the timer takes over.
+        let (message, fds) = hears.recv_timeout(soon).unwrap();
+        assert!(matches!(message, ToConsole::Playback(_)) && fds == 2);
+        for _ in 0..50 {
+            plays.recv_timeout(soon).unwrap();
+        }
+        jack.stop();
+        drop(way);
+    }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
 use anyhow::{Context, Result, bail, ensure};
-use api::spec::{FdIndex, FirmwareSpec, MachineSpec, START_BYTES, START_FDS, Start, Started};
+use api::spec::{DriveSpecKind, FdIndex, FirmwareSpec, MachineSpec, START_BYTES, START_FDS, Start, Started};
 use machine::{Cable, Drive, Firmware, Image, Network, Setup};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags};
 
@@ -78,9 +78,16 @@ fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
     } = &spec;
     ensure!((1..=limits::PROCESSORS).contains(processors), "{processors} processors are impossible");
     ensure!((limits::MEMORY_MIN..=limits::MEMORY_MAX).contains(memory), "{memory} MiB of memory are impossible");
-    let ahci = spec.drives.iter().filter(|drive| drive.kind != api::spec::DriveSpecKind::VirtioBlk).count();
+    let video = spec.video_memory;
+    ensure!(
+        video.is_power_of_two() && limits::VIDEO_MEMORY.contains(&video),
+        "{video} MiB of video memory are impossible"
+    );
+    let on = |kinds: &[DriveSpecKind]| spec.drives.iter().filter(|drive| kinds.contains(&drive.kind)).count();
+    let ahci = on(&[DriveSpecKind::AhciDisk, DriveSpecKind::AhciCd]);
     ensure!(ahci <= limits::AHCI_DRIVES, "{ahci} AHCI drives are too many");
-    ensure!(spec.drives.len() - ahci <= limits::VIRTIO_DRIVES, "too many virtio drives");
+    ensure!(on(&[DriveSpecKind::VirtioBlk]) <= limits::VIRTIO_DRIVES, "too many virtio drives");
+    ensure!(on(&[DriveSpecKind::UsbDisk]) <= limits::USB_DRIVES, "too many USB drives");
     ensure!(spec.networks.len() <= limits::NETWORKS, "too many network cards");
     let firmware = match firmware {
         FirmwareSpec::Bios { rom } => Firmware::Bios(contents(fds.file(*rom)?)?),
@@ -102,11 +109,13 @@ fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
     for network in &spec.networks {
         let cable = match (network.stream, network.tap) {
             (Some(stream), _) => Some(Cable::Stream(fds.take(stream)?.into())),
-            (None, Some(tap)) => Some(Cable::Tap(fds.take(tap)?)),
+            (None, Some(tap)) => Some(Cable::tap(fds.take(tap)?).context("the tap device cannot be used")?),
             (None, None) => None,
         };
         let (id, words) = (network.id.clone(), network.network.clone());
-        networks.push(Network { id, mac: network.mac, network: words, cable, link: network.link });
+        let rom = network.rom.map(|index| fds.file(index).and_then(contents)).transpose()?;
+        let (model, mac, link) = (network.model, network.mac, network.link);
+        networks.push(Network { id, model, rom, mac, network: words, cable, link });
     }
     Ok(Setup {
         name: name.clone(),
@@ -118,8 +127,11 @@ fn setup(spec: MachineSpec, fds: &mut Fds) -> Result<Setup> {
         video_rom: spec.video_rom.map(|index| fds.file(index).and_then(contents)).transpose()?,
         drives,
         networks,
+        sound: spec.sound,
+        usb: spec.usb,
         boot: spec.boot,
         resolution: spec.resolution,
+        video_memory: u64::from(spec.video_memory) << 20,
         virtio_input: spec.virtio_input,
         serial: spec.serial.map(|index| fds.file(index)).transpose()?,
         debugcon: spec.debugcon.map(|index| fds.file(index)).transpose()?,

@@ -1,18 +1,19 @@
 //! Consoles: the engine's end of the UI channel.
 //!
 //! A console has two threads: one takes the person's input to the machine's front, one sends what changes on the screen, one frame at a
-//! time as the console acknowledges them.
+//! time as the console acknowledges them. Sound goes beside it, through rings that the machine's sound thread offers.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use api::input::Button;
 use api::ui::{MAX_SIDE, MESSAGE_BYTES, ToConsole, ToEngine, VERSION};
-use machine::{Changes, Front, Watcher};
+use machine::{Changes, Front, Listener, Watcher};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
@@ -32,10 +33,14 @@ const SEND_PATIENCE: Duration = Duration::from_secs(10);
 /// Serves consoles on `listener`, a listening `SOCK_SEQPACKET` socket, from threads of its own.
 pub(crate) fn serve(listener: OwnedFd, name: String, front: Front) -> std::io::Result<()> {
     let service = Service { listener: "ui", client: "console", most: CONSOLES };
-    clients::accept(listener, service, move |socket| serve_console(&Arc::new(socket), name.clone(), &front))
+    let consoles = Arc::new(AtomicU64::new(0));
+    clients::accept(listener, service, move |socket| {
+        let number = consoles.fetch_add(1, Ordering::Relaxed) + 1;
+        serve_console(&Arc::new(socket), number, name.clone(), &front)
+    })
 }
 
-fn serve_console(socket: &Arc<OwnedFd>, name: String, front: &Front) -> Result<()> {
+fn serve_console(socket: &Arc<OwnedFd>, number: u64, name: String, front: &Front) -> Result<()> {
     rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Send, Some(SEND_PATIENCE))?;
     send(socket, &ToConsole::Hello { version: VERSION, name }, None)?;
     let watcher = Arc::new(front.screen().watch());
@@ -50,8 +55,11 @@ fn serve_console(socket: &Arc<OwnedFd>, name: String, front: &Front) -> Result<(
         })?
     };
     let mut held = Held::default();
-    let result = listen(socket, front, &watcher, &mut held);
+    let result = listen(socket, number, front, &watcher, &mut held);
     held.release(front);
+    if let Some(sound) = front.sound() {
+        sound.leave(number);
+    }
     watcher.end();
     // A panic of the thread was reported when it happened.
     let _ = painter.join();
@@ -77,7 +85,7 @@ impl Held {
 }
 
 /// Takes the person's input until the console is gone.
-fn listen(socket: &OwnedFd, front: &Front, watcher: &Watcher, held: &mut Held) -> Result<()> {
+fn listen(socket: &Arc<OwnedFd>, number: u64, front: &Front, watcher: &Watcher, held: &mut Held) -> Result<()> {
     loop {
         let mut bytes = [0; MESSAGE_BYTES];
         // No descriptor is wanted: without room for them the kernel closes those that come.
@@ -129,8 +137,22 @@ fn listen(socket: &OwnedFd, front: &Front, watcher: &Watcher, held: &mut Held) -
                 ensure!(width <= MAX_SIDE && height <= MAX_SIDE, "a screen of {width} by {height} is impossible");
                 front.set_display_size(width, height, width_mm.min(10_000), height_mm.min(10_000));
             }
+            ToEngine::Sound { listen, microphone } => {
+                if let Some(sound) = front.sound() {
+                    sound.listen(listener(socket, number, listen, microphone));
+                }
+            }
         }
     }
+}
+
+/// A console that wants sound. What it does not take at once is said again by whoever says it.
+fn listener(socket: &Arc<OwnedFd>, number: u64, playback: bool, capture: bool) -> Listener {
+    let socket = Arc::clone(socket);
+    let tell = Box::new(move |message: &ToConsole, fds: &[BorrowedFd<'_>]| {
+        send_with(&socket, message, fds, SendFlags::DONTWAIT).is_ok()
+    });
+    Listener { console: number, playback, capture, tell }
 }
 
 /// Sends what changes on the screen until the console or the machine is gone.
@@ -202,15 +224,18 @@ fn sealed(bytes: &[u8]) -> Result<OwnedFd> {
 }
 
 fn send(socket: &OwnedFd, message: &ToConsole, fd: Option<BorrowedFd<'_>>) -> Result<()> {
+    send_with(socket, message, fd.as_slice(), SendFlags::empty())
+}
+
+fn send_with(socket: &OwnedFd, message: &ToConsole, fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<()> {
     let bytes = serde_json::to_vec(message)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = fd.as_slice();
     if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
-        bail!("no room for a descriptor");
+        bail!("no room for so many descriptors");
     }
     loop {
-        match rustix::net::sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
+        match rustix::net::sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, flags | SendFlags::NOSIGNAL) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
             Ok(_) => return Ok(()),

@@ -2,9 +2,11 @@
 //!
 //! For looking at consoles where there is no KVM, and for UI tests: `DORMER_VM=target/debug/examples/engine dormer`. Some keys do
 //! things: F1 changes between tablet and mouse, F2 the screen's size, F3 turns the picture off and on, F4 is a guest that turns itself
-//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense, F9 one that takes the CD out as after
-//! an installation. The position of the pointer, pressed buttons and pressed keys are drawn. The serial line says what is said to it, and
-//! asks where the cursor is when it hears a question mark.
+//! off, F5 an engine that dies, F6 one that talks without end, and stops, F7 one that talks nonsense, F8 a film of 1920 by
+//! 1080 at 60 Hz whose log says how many of its pictures consoles were too slow for, F9 one that takes the CD out as after
+//! an installation, F10 one whose USB devices are all pulled out. The position of the pointer, pressed buttons and pressed keys are
+//! drawn. The serial line says what is said to it, and asks where the cursor is when it hears a question mark. Its guest plays a tone
+//! to consoles that listen, and records whenever the microphone is on.
 
 #[path = "../fake_engine.rs"]
 mod fake_engine;
@@ -17,6 +19,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use api::pcm::{Bell, Layout, Producer};
 use api::spec::{NetworkSpec, START_BYTES, START_FDS, Start, Started};
 use api::ui::{Rect, ToConsole, ToEngine};
 use fake_engine::{FakeEngine, Screen, sealed};
@@ -25,6 +28,11 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlag
 use serde_json::{Value, json};
 
 const FRAME: Duration = Duration::from_millis(33);
+/// Of a film.
+const FILM_FRAME: Duration = Duration::from_nanos(1_000_000_000 / 60);
+const FILM_SIZE: (u32, u32) = (1920, 1080);
+/// The log has a line each so many pictures of a film.
+const FILM_PART: u64 = 600;
 /// Asks a terminal where its cursor is (ECMA-48, DSR).
 const ASK: &str = "\x1b[6n";
 const SIZES: [(u32, u32); 3] = [(1024, 768), (720, 400), (1280, 800)];
@@ -40,8 +48,13 @@ fn main() -> ExitCode {
             Engine::started().run();
             ExitCode::SUCCESS
         }
+        Some("--keep-usb") => {
+            // No kernel has it, so there is nothing to give back.
+            let ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         _ => {
-            eprintln!("usage: engine --check-kvm | --start-fd 0");
+            eprintln!("usage: engine --check-kvm | --keep-usb | --start-fd 0");
             ExitCode::FAILURE
         }
     }
@@ -72,9 +85,13 @@ struct Engine {
     buttons: u32,
     pointer: (u32, u32),
     flooding: bool,
+    /// Pictures of the film that is shown, and how many of them came while a console still had the one before.
+    film: Option<(u64, u64)>,
     /// What all control clients hear next, whoever of them is being served.
     events: Vec<Value>,
     cd_out: bool,
+    /// Devices of the host, with their files.
+    usb: Vec<(Value, OwnedFd)>,
     ended: bool,
     /// What the serial line said.
     serial: String,
@@ -91,6 +108,70 @@ struct Watcher {
     engine: FakeEngine,
     damage: Rect,
     waits: bool,
+    /// The guest plays.
+    tone: Option<Tone>,
+    /// The guest records.
+    microphone: Option<Bell>,
+}
+
+/// A tone that goes on as long as somebody reads it.
+struct Tone {
+    producer: Producer,
+    _bell: Bell,
+    /// Frames so far.
+    at: u32,
+}
+
+impl Tone {
+    /// A sine of 440 Hz on all channels.
+    fn go_on(&mut self) {
+        let layout = self.producer.ring().layout();
+        let frames = layout.frames - self.producer.fill();
+        let samples: Vec<_> = (self.at..self.at + frames)
+            .flat_map(|frame| {
+                let turns = f64::from(frame) * 440.0 / f64::from(layout.rate);
+                let sample = (turns * std::f64::consts::TAU).sin() * 0.2 * f64::from(i32::MAX);
+                std::iter::repeat_n(sample as i32, layout.channels.into())
+            })
+            .collect();
+        self.producer.write(&samples);
+        // After a second it is where it was.
+        self.at = (self.at + frames) % layout.rate;
+    }
+}
+
+impl Watcher {
+    /// The guest plays to whoever listens.
+    fn play(&mut self, listens: bool) {
+        if listens == self.tone.is_some() {
+            return;
+        }
+        self.tone = None;
+        if !listens {
+            self.engine.send(&ToConsole::StreamEnded { stream: 0 });
+            return;
+        }
+        let (ring, bell) = self.engine.offer(ToConsole::Playback, 0, stereo());
+        self.tone = Some(Tone { producer: Producer::new(ring), _bell: bell, at: 0 });
+    }
+
+    /// The guest records whenever it may.
+    fn record(&mut self, may: bool) {
+        if may == self.microphone.is_some() {
+            return;
+        }
+        self.microphone = None;
+        if !may {
+            self.engine.send(&ToConsole::StreamEnded { stream: 1 });
+            return;
+        }
+        self.microphone = Some(self.engine.offer(ToConsole::Capture, 1, stereo()).1);
+    }
+}
+
+/// What all of its sound is like.
+fn stereo() -> Layout {
+    Layout::new(48_000, 2).expect("a shape of sound")
 }
 
 impl Engine {
@@ -144,8 +225,10 @@ impl Engine {
             buttons: 0,
             pointer: (0, 0),
             flooding: false,
+            film: None,
             events: Vec::new(),
             cd_out: false,
+            usb: Vec::new(),
             ended: false,
             serial: format!("\x1b[1;32mWelcome\x1b[0m to the little machine{ASK}\r\nlogin: "),
         }
@@ -164,8 +247,15 @@ impl Engine {
             self.serve_control();
             self.serve_consoles();
             self.deliver();
+            if !self.paused {
+                self.consoles.iter_mut().filter_map(|console| console.tone.as_mut()).for_each(Tone::go_on);
+            }
             if Instant::now() >= next {
-                next = Instant::now() + FRAME;
+                next = match self.film {
+                    // On the beat, whatever the last one took; but not all that were missed at once.
+                    Some(_) => (next + FILM_FRAME).max(Instant::now()),
+                    None => Instant::now() + FRAME,
+                };
                 if !self.paused && !self.dark {
                     self.draw();
                 }
@@ -203,7 +293,7 @@ impl Engine {
                 engine.scanout(&self.screen);
             }
             send_cursor(&engine);
-            self.consoles.push(Watcher { engine, damage: Rect::default(), waits: false });
+            self.consoles.push(Watcher { engine, damage: Rect::default(), waits: false, tone: None, microphone: None });
         }
     }
 
@@ -243,6 +333,19 @@ impl Engine {
             }
             "query-blockstats" => return self.drive_stats(),
             "x-dormer-query-usage" => return self.usage(),
+            "x-dormer-usb-attach" => {
+                let Some(node) = client.descriptors.pop() else { return json!({}) };
+                let (id, name, port) = (&arguments["id"], &arguments["name"], self.usb.len() + 1);
+                let device = json!({ "id": id, "name": name, "vendor": 0x781, "product": 0x5581, "speed": "high", "port": port });
+                self.usb.push((device, node));
+                return json!({ "id": id, "port": port, "speed": "high" });
+            }
+            "x-dormer-usb-detach" => {
+                let id = arguments["id"].clone();
+                self.usb.retain(|(device, _)| device["id"] != id);
+                self.tell("X_DORMER_USB_DETACHED", &json!({ "id": id, "reason": "detached" }));
+            }
+            "x-dormer-query-usb" => return self.usb.iter().map(|(device, _)| device.clone()).collect(),
             "query-block" => {
                 let (out, disk) = (self.cd_out, json!({ "device": "disk0", "removable": false, "inserted": true }));
                 let cd = json!({ "device": "cd0", "removable": true, "inserted": !out });
@@ -340,6 +443,11 @@ impl Engine {
             loop {
                 match console.engine.receive() {
                     Ok(Some(ToEngine::FrameDone)) => console.waits = false,
+                    Ok(Some(message @ ToEngine::Sound { listen, microphone })) => {
+                        console.play(listen);
+                        console.record(microphone);
+                        messages.push(message);
+                    }
                     Ok(Some(message)) => messages.push(message),
                     Ok(None) => break true,
                     Err(_) => break false,
@@ -382,7 +490,7 @@ impl Engine {
                 let bit = 1 << button as u32;
                 self.buttons = if down { self.buttons | bit } else { self.buttons & !bit };
             }
-            ToEngine::FrameDone | ToEngine::Wheel { .. } | ToEngine::UiInfo { .. } => {}
+            ToEngine::FrameDone | ToEngine::Wheel { .. } | ToEngine::UiInfo { .. } | ToEngine::Sound { .. } => {}
         }
     }
 
@@ -417,7 +525,19 @@ impl Engine {
             62 => self.end(true),
             63 => std::process::abort(),
             64 => self.flooding = !self.flooding,
+            66 => {
+                self.film = self.film.is_none().then_some((0, 0));
+                let size = if self.film.is_some() { FILM_SIZE } else { SIZES[self.size] };
+                self.screen = Screen::new(size.0, size.1);
+                self.pointer = (0, 0);
+                self.show();
+            }
             65 => self.consoles.iter().for_each(|console| console.engine.send_bytes(b"{\"type\":\"scanout\"}", &[])),
+            68 => {
+                for (device, _) in std::mem::take(&mut self.usb) {
+                    self.tell("X_DORMER_USB_DETACHED", &json!({ "id": device["id"], "reason": "unplugged" }));
+                }
+            }
             67 => {
                 self.cd_out = true;
                 self.tell("DEVICE_TRAY_MOVED", &json!({ "device": "cd0", "id": "cd0", "tray-open": true }));
@@ -467,6 +587,16 @@ impl Engine {
         let (x, y) = (self.pointer.0.min(width - 8), self.pointer.1.min(height - 8));
         let spot = Rect { x, y, width: 8, height: 8 };
         self.screen.fill(spot, [255, 255, 255]);
+        if let Some((shown, late)) = &mut self.film {
+            // A film changes everywhere.
+            let whole = Rect { x: 0, y: 0, width, height };
+            *shown += 1;
+            *late += u64::from(self.consoles.iter().any(|console| !console.damage.is_empty()));
+            self.consoles.iter_mut().for_each(|console| console.damage = whole);
+            if shown.is_multiple_of(FILM_PART) {
+                eprintln!("film: {shown} pictures, {late} united with the one before");
+            }
+        }
         for console in &mut self.consoles {
             console.damage = console.damage.union(strip).union(spot);
         }

@@ -18,6 +18,13 @@ pub enum BootTarget {
         /// 1 to 31.
         slot: u8,
     },
+    /// The disk in a port of a USB controller.
+    Usb {
+        /// The controller's slot, 1 to 31.
+        slot: u8,
+        /// Its root port, 1 being the first.
+        port: u8,
+    },
     /// The network card in a slot.
     Network {
         /// 1 to 31.
@@ -30,6 +37,7 @@ impl fmt::Display for BootTarget {
         match self {
             Self::Ahci { port } => write!(f, "/pci@i0cf8/pci8086,2922@1f,2/drive@{port:x}/disk@0"),
             Self::VirtioBlk { slot } => write!(f, "/pci@i0cf8/scsi@{slot:x}/disk@0,0"),
+            Self::Usb { slot, port } => write!(f, "/pci@i0cf8/usb@{slot:x}/storage@{port:x}/channel@0/disk@0,0"),
             Self::Network { slot } => write!(f, "/pci@i0cf8/ethernet@{slot:x}/ethernet-phy@0"),
         }
     }
@@ -62,13 +70,18 @@ mod tests {
 
     #[test]
     fn a_line_each() {
-        let targets =
-            [BootTarget::VirtioBlk { slot: 0x10 }, BootTarget::Ahci { port: 1 }, BootTarget::Network { slot: 2 }];
+        let targets = [
+            BootTarget::VirtioBlk { slot: 0x10 },
+            BootTarget::Ahci { port: 1 },
+            BootTarget::Usb { slot: 0x14, port: 10 },
+            BootTarget::Network { slot: 2 },
+        ];
         let text = String::from_utf8(text(&targets).unwrap()).unwrap();
         assert_eq!(
             text,
             "/pci@i0cf8/scsi@10/disk@0,0\n\
              /pci@i0cf8/pci8086,2922@1f,2/drive@1/disk@0\n\
+             /pci@i0cf8/usb@14/storage@a/channel@0/disk@0,0\n\
              /pci@i0cf8/ethernet@2/ethernet-phy@0\0"
         );
     }
