@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::machine::{Attachment, DriveBus, Firmware, Forward, Profile};
+use api::machine::{Attachment, DriveBus, Firmware, Forward, Profile, UsbRule};
 use api::settings::Key;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use library::NewDisk;
@@ -86,8 +86,8 @@ pub(crate) enum Verb {
     },
     /// Show a running machine in a window; it goes on when the window is closed
     ///
-    /// F11 leads into full screen and out of it, Ctrl+Alt releases a captured pointer, Ctrl+Alt+S goes over to the other scaling. All other
-    /// keys are the machine's; “dormerctl key” presses those.
+    /// F11 leads into full screen and out of it, Ctrl+Alt releases a captured pointer, Ctrl+Alt+S goes over to the other scaling,
+    /// Ctrl+Alt+M mutes it. All other keys are the machine's; “dormerctl key” presses those.
     View {
         name: String,
         /// Begin in full screen
@@ -124,6 +124,23 @@ pub(crate) enum Verb {
         name: String,
         /// PNG, or PPM when it ends in .ppm; - is standard output
         file: PathBuf,
+    },
+    /// Record what a running machine plays to a WAV file, until Ctrl+C, for --seconds, or until the machine is off
+    ///
+    /// Samples are as the guest plays them, 32 bits each, whatever the machine's volume and this computer's sound are. The file begins
+    /// when the recording does: where nothing is played there is silence. It has the rate and the channels of the first stream; when the
+    /// guest goes over to others, or after 4 GiB, the recording ends there and fails, with what came before in the file. If nothing is
+    /// played at all, it fails and the file stays as it was.
+    ///
+    /// A machine's sound goes to one place: a window that plays it is silent meanwhile, and has it again afterwards.
+    RecordSound {
+        name: String,
+        /// The file, in place of what is in it
+        #[arg(value_name = "OUT.wav")]
+        file: PathBuf,
+        /// End after so many
+        #[arg(long, value_name = "N", value_parser = seconds)]
+        seconds: Option<Duration>,
     },
     /// The screen's characters, in a text mode
     Text { name: String },
@@ -192,6 +209,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         action: NetAction,
     },
+    /// This computer's USB devices, in a machine or not
+    Usb {
+        #[command(subcommand)]
+        verb: UsbVerb,
+    },
     /// Send QMP commands: this one, else those that standard input has, a line each
     Qmp {
         name: String,
@@ -238,6 +260,9 @@ pub(crate) struct Choices {
     /// Which devices it gets
     #[arg(long)]
     pub(crate) profile: Option<ProfileWord>,
+    /// Where its network cable goes: nat, internal:NAME, bridge:NAME or tap:NAME
+    #[arg(long, value_parser = str::parse::<Attachment>)]
+    pub(crate) network: Option<Attachment>,
     /// A port of this computer that leads into it, as in 2222:22 or udp:5353:53; may be repeated
     #[arg(long = "forward", value_name = "HOST:GUEST", value_parser = str::parse::<Forward>)]
     pub(crate) forwards: Vec<Forward>,
@@ -355,6 +380,7 @@ pub(crate) enum DiskAction {
 pub(crate) enum BusWord {
     Ahci,
     Virtio,
+    Usb,
 }
 
 impl From<BusWord> for DriveBus {
@@ -362,6 +388,7 @@ impl From<BusWord> for DriveBus {
         match word {
             BusWord::Ahci => Self::Ahci,
             BusWord::Virtio => Self::Virtio,
+            BusWord::Usb => Self::Usb,
         }
     }
 }
@@ -418,6 +445,51 @@ pub(crate) enum LinkWord {
     Out,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsbVerb {
+    /// This computer's USB devices, who has them and what hinders; or those that a running machine has
+    List { name: Option<String> },
+    /// Give a running machine a device; this computer has it no more until it is taken back
+    Attach {
+        name: String,
+        /// Its port as in 1-2.3, or its numbers as in 0781:5581
+        device: String,
+        /// Even if this computer will miss it
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Take it back
+    Detach {
+        name: String,
+        /// Its port as in 1-2.3, or its numbers as in 0781:5581
+        device: String,
+    },
+    /// Which devices a machine gets by itself
+    Rule {
+        name: String,
+        #[command(subcommand)]
+        action: UsbRuleAction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsbRuleAction {
+    /// Add rules, in place of those for the same devices
+    Add {
+        /// vendor:product[:serial][@port]=always, start or ask, as in 0781:5581=always: always is when it is plugged in and when the machine starts
+        #[arg(required = true, value_name = "RULE", value_parser = str::parse::<UsbRule>)]
+        rules: Vec<UsbRule>,
+    },
+    /// Take rules away
+    Remove {
+        /// As in 0781:5581
+        #[arg(required = true, value_name = "DEVICE")]
+        devices: Vec<String>,
+    },
+    /// Those there are, the first that is about a device decides
+    List,
+}
+
 /// `KEY=VALUE`.
 fn assignment(text: &str) -> Result<(Key, String), String> {
     let (key, value) = text.split_once('=').ok_or("it should look like memory=4096")?;
@@ -465,6 +537,15 @@ mod tests {
     }
 
     #[test]
+    fn sound_is_recorded_for_a_while() {
+        let Verb::RecordSound { seconds, .. } = parse("record-sound x y.wav --seconds 1.5").unwrap() else { panic!() };
+        assert_eq!(seconds, Some(Duration::from_millis(1500)));
+        for bad in ["record-sound x", "record-sound x y.wav --seconds -1", "record-sound x y.wav --seconds long"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_command_line_is_sound() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
         let verb =
@@ -474,6 +555,8 @@ mod tests {
         assert_eq!(choices.forwards[1], Forward { protocol: Protocol::Udp, host: 53, guest: 5353 });
         let Verb::Wait { timeout, .. } = parse("wait x --state stopped --timeout 0.5").unwrap() else { panic!() };
         assert_eq!(timeout, Duration::from_millis(500));
+        let Verb::Run { choices, .. } = parse("run x.iso --network internal:lab").unwrap() else { panic!() };
+        assert_eq!(choices.network.unwrap().to_string(), "internal:lab");
         for bad in [
             "wait x",
             "wait x --state gone",
@@ -482,9 +565,16 @@ mod tests {
             "net x forward 22",
             "net x forward 0:22",
             "net x add --network lan",
+            "usb attach x",
+            "usb rule x add",
+            "usb rule x add 0781:5581",
+            "usb rule x add 0781:5581=never",
+            "usb rule x remove",
             "set x memory",
             "set x colour=red",
             "create x --memory much",
+            "create x --network lan",
+            "run x --network internal:../x",
             "mouse x 1 2 tickle",
             "key x",
         ] {

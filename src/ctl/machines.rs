@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use api::machine::{DriveKind, Firmware, ImageFormat, Profile, Protocol, Wants};
+use api::settings::{CardKey, Key};
 use library::media::{self, Medium, MediumKind, osinfo};
 use library::{Entry, Library, Needs, NewDisk, NewMachine, Room, State, engine, firmware, host, kvm};
 use serde_json::{Value, json};
@@ -150,13 +151,14 @@ pub(crate) fn show(entry: &mut Entry, out: Output) -> Result<()> {
                 let empty = if drive.installer { "empty: the installer’s CD was taken out" } else { "empty" };
                 rows.push((kind, image.unwrap_or_else(|| empty.into())));
             }
-            for network in &machine.networks {
+            for (card, network) in machine.networks.iter().enumerate() {
                 let forward = |forward: &api::machine::Forward| {
                     let protocol = if forward.protocol == Protocol::Udp { "udp:" } else { "" };
                     format!(", {protocol}{}:{}", forward.host, forward.guest)
                 };
                 let forwards: String = network.forwards.iter().map(forward).collect();
-                rows.push(("Network", format!("{}, {}{forwards}", network.attachment, network.mac)));
+                let model = machine.get(Key::Card(card, CardKey::Model)).unwrap_or_default();
+                rows.push(("Network", format!("{}, {model}, {}{forwards}", network.attachment, network.mac)));
             }
             rows.push(("Boot order", machine.boot_order().join(", ")));
             // Where it is, if it was moved.
@@ -177,10 +179,10 @@ pub(crate) struct Plan {
 fn chosen(new: &NewMachine, medium: &Medium) -> Vec<String> {
     let mut lines = vec![format!("{}.", medium.system.description())];
     if new.firmware == medium.firmware() {
-        lines.push(medium.why_firmware().to_owned());
+        lines.push(medium.why_firmware().to_string());
     }
     if new.profile == medium.system.profile {
-        lines.push(medium.why_devices().to_owned());
+        lines.push(medium.why_devices().to_string());
     }
     lines
 }
@@ -189,8 +191,8 @@ fn chosen(new: &NewMachine, medium: &Medium) -> Vec<String> {
 fn warn(room: &Room, new: &NewMachine, medium: Option<&Medium>) {
     let concerns = room.concerns(Needs::of(new)).into_iter().filter(|concern| !concern.refuses());
     let concerns = concerns.map(|concern| concern.to_string());
-    let warning = medium.and_then(Medium::warning).map(ToOwned::to_owned);
-    for sentence in concerns.chain(warning) {
+    let obstacle = medium.and_then(Medium::obstacle).map(|obstacle| obstacle.to_string());
+    for sentence in concerns.chain(obstacle) {
         eprintln!("dormerctl: {sentence}");
     }
 }
@@ -232,6 +234,7 @@ pub(crate) fn plan(name: &str, choices: &Choices, bare: bool) -> Result<Plan> {
     }
     new.processors = choices.cpus.unwrap_or(new.processors);
     new.memory = choices.memory.unwrap_or(new.memory);
+    new.network = choices.network.clone();
     new.forwards = choices.forwards.clone();
     if bare || !choices.disks.is_empty() {
         let asked = choices.disks.iter().filter(|disk| *disk != "none");

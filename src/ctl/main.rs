@@ -15,9 +15,13 @@ mod qmp;
 mod screen;
 mod serial;
 mod settings;
+mod sound;
 mod stats;
+mod tape;
+mod usb;
 mod view;
 mod wait;
+mod wav;
 
 use std::process::ExitCode;
 
@@ -73,6 +77,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::PowerOff { name, kill } => power::off(&find(&name)?, kill),
         Verb::Stats { name, time } => stats::stats(&find(&name)?, time, out),
         Verb::Screenshot { name, file } => screen::screenshot(&find(&name)?, &file),
+        Verb::RecordSound { name, file, seconds } => sound::record(&find(&name)?, &file, seconds, out),
         Verb::Text { name } => screen::text(&find(&name)?, out),
         Verb::Type { name, text, enter, delay } => input::type_text(&find(&name)?, &text, enter, delay),
         Verb::Key { name, keys } => input::keys(&find(&name)?, &keys),
@@ -82,6 +87,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Medium { name, action } => devices::medium(&mut find(&name)?, action),
         Verb::Disk { name, action } => devices::disk(&library, &find(&name)?, &action),
         Verb::Net { name, action } => devices::net(&library, &find(&name)?, action, out),
+        Verb::Usb { verb } => usb::usb(&library, verb, out),
         Verb::Qmp { name, command } => qmp::qmp(&find(&name)?, command.as_deref()),
     }
 }

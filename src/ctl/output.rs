@@ -26,9 +26,14 @@ pub(crate) fn line(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Is somebody at a terminal who can answer?
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// Asks at a terminal whether to go on; `otherwise` is the error when the answer is no. A program that calls is not asked.
 pub(crate) fn confirm(question: &str, otherwise: &str) -> Result<()> {
-    if !io::stdin().is_terminal() {
+    if !can_ask() {
         return Ok(());
     }
     line(&format!("{question} [y/N]"))?;

@@ -86,8 +86,8 @@ pub(crate) fn run(
             new
         }
     };
-    let warning = (medium.kind == MediumKind::Cd).then(|| medium.warning()).flatten();
-    warning.iter().for_each(|sentence| eprintln!("dormerctl: {sentence}"));
+    let obstacle = (medium.kind == MediumKind::Cd).then(|| medium.obstacle()).flatten();
+    obstacle.iter().for_each(|obstacle| eprintln!("dormerctl: {obstacle}"));
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("cannot listen for Ctrl-C")?;

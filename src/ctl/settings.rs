@@ -28,7 +28,12 @@ fn list(entry: &Entry, out: Output) -> Result<()> {
             let row = |(key, value): &(Key, String)| {
                 let takes = match key.takes() {
                     Takes::Words(words) => format!(" ({})", words.join(", ")),
-                    Takes::Number(_) | Takes::Text | Takes::Network | Takes::Forwards | Takes::Devices => String::new(),
+                    Takes::Number(_)
+                    | Takes::Text
+                    | Takes::Network
+                    | Takes::Forwards
+                    | Takes::Devices
+                    | Takes::UsbRules => String::new(),
                 };
                 vec![format!("{key}={value}"), format!("{}{takes}", key.about())]
             };

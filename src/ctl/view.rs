@@ -44,13 +44,13 @@ pub(crate) fn open(entry: &Entry) -> Result<()> {
 
 /// Waits until a viewer has its window, or says why it has none.
 fn shown(mut viewer: Child) -> Result<()> {
-    let mut said = String::new();
-    read(viewer.stdout.take(), &mut said)?;
-    if said == SHOWN {
+    let (stdout, stderr) = (viewer.stdout.take(), viewer.stderr.take());
+    // At the same time: a viewer that talks more than a pipe holds would wait for its reader, and this for its window.
+    let words = std::thread::Builder::new().name("words".into()).spawn(move || read(stderr))?;
+    if read(stdout)? == SHOWN {
         return Ok(());
     }
-    let mut words = String::new();
-    read(viewer.stderr.take(), &mut words)?;
+    let words = words.join().map_err(|_| anyhow!("cannot read what dormer-view says"))??;
     let status = viewer.wait()?;
     let sentence = words.lines().rev().find_map(|line| line.strip_prefix("dormer-view: "));
     match sentence {
@@ -60,13 +60,12 @@ fn shown(mut viewer: Child) -> Result<()> {
 }
 
 /// Reads to the end: drivers may say more than is kept.
-fn read(from: Option<impl Read>, words: &mut String) -> Result<()> {
-    let Some(mut from) = from else { return Ok(()) };
+fn read(from: Option<impl Read>) -> std::io::Result<String> {
+    let Some(mut from) = from else { return Ok(String::new()) };
     let mut bytes = Vec::new();
     from.by_ref().take(WORDS).read_to_end(&mut bytes)?;
     std::io::copy(&mut from, &mut std::io::sink())?;
-    words.push_str(&String::from_utf8_lossy(&bytes));
-    Ok(())
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn viewer(entry: &Entry) -> Result<Command> {

@@ -18,20 +18,22 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Replaces `path` by what `fill` writes into an empty file, mode 0600.
 pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    replace(path, |file| fill(file).and_then(|()| file.sync_all()).at("write", path))?;
+    sync_folder(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Replaces `path` by a file of mode 0600 that `take` has agreed to take, empty or filled.
+pub(crate) fn replace(path: &Path, take: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    // A relative path of one name has an empty parent.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = folder.join(format!(".{}.tmp", Uuid::new_v4().simple()));
-    let written = (|| {
-        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary)?;
-        fill(&mut file)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
+    let open = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary);
+    let taken = open.at("write", path).and_then(|mut file| take(&mut file));
+    let replaced = taken.and_then(|()| std::fs::rename(&temporary, path).at("write", path));
+    replaced.inspect_err(|_| {
         // What failed is the error worth telling; a left-over hidden file harms nobody.
         let _ = std::fs::remove_file(&temporary);
-    }
-    written.at("write", path)?;
-    sync_folder(folder)
+    })
 }
 
 /// Makes renames, creations and removals in a folder last.

@@ -1,12 +1,10 @@
 //! Changes to a machine's settings: written down, and done to the machine at once when it runs.
 
-use std::fs::File;
-
 use api::machine::{Firmware, Machine, Problem};
 use api::settings::live;
 
 use crate::entry::Entry;
-use crate::error::{Error, Result, Trying};
+use crate::error::{Error, Result};
 use crate::home::Library;
 use crate::lock::Lock;
 use crate::{engine, firmware, host};
@@ -37,21 +35,17 @@ impl Library {
                 if new.machine.firmware == Firmware::Uefi && !variables.exists() {
                     firmware::new_variables(&variables)?;
                 }
-                self.tell_desktop(&old, &new)?;
-                new.save()?;
+                self.write_down(&old, &new)?;
             }
             None if name != old.machine.name => return Err(Error::Running(old.machine.name)),
             None => {
                 let (forth, back) = (live(&old.machine, &new.machine)?, live(&new.machine, &old.machine)?);
+                // Both ways have the same steps. If one cannot be taken back, the first error is the one to tell.
+                let undo = |done: usize| back[..done].iter().for_each(|change| drop(engine::follow(&old, change)));
                 for (done, change) in forth.iter().enumerate() {
-                    if let Err(error) = engine::follow(&old, change) {
-                        // Both ways have the same steps. If one cannot be taken back, the first error is the one to tell.
-                        back[..done].iter().for_each(|change| drop(engine::follow(&old, change)));
-                        return Err(error);
-                    }
+                    engine::follow(&old, change).inspect_err(|_| undo(done))?;
                 }
-                self.tell_desktop(&old, &new)?;
-                new.save()?;
+                self.write_down(&old, &new).inspect_err(|_| undo(back.len()))?;
             }
         }
         // Takes the machine's lock itself.
@@ -60,21 +54,22 @@ impl Library {
 }
 
 impl Library {
+    /// Tells the desktop, and writes the machine's file. After an error both are as they were.
+    fn write_down(&self, old: &Entry, new: &Entry) -> Result<()> {
+        self.tell_desktop(old, new)?;
+        new.save().inspect_err(|_| {
+            // Written and not synced, it may be there already. What failed first is the error to tell.
+            let _ = old.save();
+            let _ = self.tell_desktop(new, old);
+        })
+    }
+
     /// What the desktop starts at login.
     fn tell_desktop(&self, old: &Entry, new: &Entry) -> Result<()> {
         match new.machine.autostart == old.machine.autostart {
             true => Ok(()),
             false => self.set_autostart(new, new.machine.autostart),
         }
-    }
-}
-
-impl Entry {
-    /// One change at a time: what another process has just written down is not lost. The lock falls with the descriptor.
-    pub(crate) fn turn(&self) -> Result<File> {
-        let turn = File::open(&self.folder).at("open", &self.folder)?;
-        turn.lock().at("lock", &self.folder)?;
-        Ok(turn)
     }
 }
 

@@ -39,6 +39,20 @@ fn another_name_is_another_folder() {
 }
 
 #[test]
+fn what_cannot_be_written_down_starts_at_no_login() {
+    let (home, library, entry) = library_with_one();
+    let file = entry.folder.join("machine.toml");
+    let refused = library.change(&entry, |machine| {
+        // Nothing takes this one's place.
+        std::fs::rename(&file, entry.folder.join("kept")).unwrap();
+        std::fs::create_dir_all(file.join("x")).unwrap();
+        machine.set(Key::Autostart, "on")
+    });
+    assert!(refused.unwrap_err().to_string().starts_with("cannot write "));
+    assert_eq!(std::fs::read_dir(home.path().join("autostart")).unwrap().count(), 0);
+}
+
+#[test]
 fn what_cannot_be_changes_nothing() {
     let (_home, library, entry) = library_with_one();
     let refused = |key: &str, value: &str| set(&library, &entry, key, value).unwrap_err().to_string();

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use api::control::{Command, Event, LINE_BYTES, NetworkStatus, Request, Serial, Status, Text};
 use api::machine::limits;
+use api::stats::DriveStats;
+use api::usb::UsbStatus;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,6 +23,8 @@ use serde_json::{Value, json};
 pub const ANSWER: Duration = Duration::from_secs(20);
 /// Most descriptors with one command.
 const FDS: usize = 4;
+/// Most ports of a USB controller.
+const USB_PORTS: usize = 255;
 /// Events kept for [`Client::next_event`]; older ones are lost, as their reader does not read.
 const EVENTS: usize = 1024;
 
@@ -124,6 +128,27 @@ impl Client {
             card.network = shorten(&card.network);
         }
         Ok(cards)
+    }
+
+    /// Drives and what went through them; no more of them than a machine has.
+    pub fn drive_stats(&mut self) -> Result<Vec<DriveStats>, Error> {
+        let mut drives: Vec<DriveStats> = self.ask(&Command::QueryBlockstats {})?;
+        drives.truncate(limits::DRIVES);
+        for drive in &mut drives {
+            drive.device = shorten(&drive.device);
+        }
+        Ok(drives)
+    }
+
+    /// Devices of this computer that the machine has; no more than a controller has ports.
+    pub fn usb(&mut self) -> Result<Vec<UsbStatus>, Error> {
+        let mut devices: Vec<UsbStatus> = self.ask(&Command::QueryUsb {})?;
+        devices.truncate(USB_PORTS);
+        for device in &mut devices {
+            device.id = shorten(&device.id);
+            device.name = shorten(&device.name);
+        }
+        Ok(devices)
     }
 
     /// What the first serial port sent since `from`.

@@ -1,33 +1,9 @@
-use std::io::{BufRead, BufReader, Write};
-use std::thread::JoinHandle;
+use std::io::Write;
 
 use api::control::RunState;
 
 use super::*;
-
-const LIMIT: Duration = Duration::from_secs(5);
-
-/// An engine that greets, takes the negotiation, then answers each line with what `answer` says of it.
-fn engine(mut answer: impl FnMut(Value) -> Vec<String> + Send + 'static) -> (Client, JoinHandle<()>) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let thread = std::thread::spawn(move || {
-        let mut out = theirs.try_clone().unwrap();
-        writeln!(out, r#"{{"QMP":{{"version":{{}},"capabilities":[]}}}}"#).unwrap();
-        for line in BufReader::new(theirs).lines().map_while(Result::ok) {
-            let request: Value = serde_json::from_str(&line).unwrap();
-            let lines = match request["execute"].as_str() {
-                Some("qmp_capabilities") => vec![json!({"return": {}, "id": request["id"]}).to_string()],
-                _ => answer(request),
-            };
-            for line in lines {
-                if writeln!(out, "{line}").is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    (Client::new(ours, LIMIT).unwrap(), thread)
-}
+use crate::fixture::{LIMIT, engine};
 
 #[test]
 fn answers_and_events_in_between() {
@@ -60,6 +36,38 @@ fn answers_and_events_in_between() {
     let shutdown = Event::Shutdown { guest: true, reason: "guest-shutdown".into() };
     assert_eq!(client.next_event(Duration::ZERO).unwrap(), Some(shutdown));
     assert_eq!(client.next_event(Duration::from_millis(10)).unwrap(), None);
+    drop(client);
+    thread.join().unwrap();
+}
+
+/// What a sample has is drawn and printed: an engine that lies has no more of it than a machine, and says nothing to a terminal.
+#[test]
+fn counters_are_as_many_and_as_plain_as_a_machine_s() {
+    let name = format!("\x1b[2J{}", "x".repeat(2000));
+    let (mut client, thread) = engine(move |request| {
+        let answer = match request["execute"].as_str().unwrap() {
+            "query-blockstats" => {
+                let stats = json!({ "rd_bytes": 1, "wr_bytes": 2, "rd_operations": 3, "wr_operations": 4 });
+                json!(vec![json!({ "device": name, "stats": stats }); 100])
+            }
+            "x-dormer-query-networks" => {
+                let counters = json!({ "sent": 1, "sent-bytes": 1, "dropped": 1, "received": 1, "received-bytes": 1 });
+                let mut card = json!({ "device": name, "mac": "52:54:00:00:00:01", "network": name, "plugged": true, "link": true, "captured": false });
+                card.as_object_mut().unwrap().extend(counters.as_object().unwrap().clone());
+                json!(vec![card; 100])
+            }
+            _ => json!({ "cpu-time": 1, "processors": 1, "memory": 1, "memory-size": 1 }),
+        };
+        vec![json!({ "return": answer, "id": request["id"] }).to_string()]
+    });
+    let sample = crate::usage::Sample::take(&mut client).unwrap();
+    assert_eq!(sample.drives.len(), limits::DRIVES);
+    assert_eq!(sample.networks.len(), limits::NETWORKS);
+    let devices = sample.drives.iter().map(|drive| &drive.device);
+    let names = devices.chain(sample.networks.iter().flat_map(|card| [&card.device, &card.network]));
+    for name in names {
+        assert!(name.len() <= 500 && !name.contains(char::is_control), "{name:?}");
+    }
     drop(client);
     thread.join().unwrap();
 }

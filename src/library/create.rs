@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use api::machine::{
-    Board, DiskCache, Drive, DriveBus, DriveKind, Firmware, Forward, Host, ImageFormat, MacAddress, Machine, Network,
-    Profile, RealTimeClock, Resolution, Sizes, Wants, check_name, limits,
+    Attachment, Board, Drive, DriveBus, DriveKind, Firmware, Forward, Host, ImageFormat, MacAddress, Machine, Network,
+    NetworkModel, Profile, RealTimeClock, Resolution, Sizes, Sound, SoundCard, Usb, Wants, check_name, limits,
 };
 use uuid::Uuid;
 
@@ -44,6 +44,8 @@ pub struct NewMachine {
     pub least_disk: u64,
     /// Its disks.
     pub disks: Vec<NewDisk>,
+    /// What its network card is connected to. Without it, a guest that has no use for one has none.
+    pub network: Option<Attachment>,
     /// Host ports that lead into it.
     pub forwards: Vec<Forward>,
 }
@@ -83,6 +85,7 @@ impl NewMachine {
             installer: false,
             least_disk: wants.least_disk.map_or(0, |gib| gib.saturating_mul(1024)),
             disks: vec![NewDisk::Create { size: sizes.disk << 30, format: ImageFormat::Qcow2 }],
+            network: None,
             forwards: Vec::new(),
         }
     }
@@ -118,26 +121,12 @@ impl NewMachine {
         };
         // Nobody knows which drivers are on a disk that is full already.
         let used = self.disks.iter().any(|disk| matches!(disk, NewDisk::Use { .. }));
-        let bus = if used && self.os.is_none() { DriveBus::Ahci } else { bus };
-        let disks = disks.into_iter().map(|(image, format)| Drive {
-            kind: DriveKind::Disk,
-            bus,
-            image: Some(image),
-            format,
-            cache: DiskCache::default(),
-            read_only: false,
-            installer: false,
-        });
-        let cd = Drive {
-            kind: DriveKind::Cd,
-            bus: DriveBus::Ahci,
-            image: self.cd.clone(),
-            format: ImageFormat::Raw,
-            cache: DiskCache::default(),
-            read_only: true,
-            // What is on a disk already was not installed from it.
-            installer: self.installer && self.cd.is_some() && !used,
-        };
+        let unknown = used && self.os.is_none();
+        let bus = if unknown { DriveBus::Ahci } else { bus };
+        let disks = disks.into_iter().map(|(image, format)| Drive::disk(image, format, bus));
+        // What is on a disk already was not installed from it.
+        let installer = self.installer && self.cd.is_some() && !used;
+        let cd = Drive { installer, ..Drive::cd(self.cd.clone()) };
         // An empty disk does not start, so its CD is next; once something is installed, the disk comes first as it should. From a
         // disk that is full already nobody would get to the CD that they put in.
         let drives: Vec<_> = if used && self.cd.is_some() {
@@ -146,8 +135,13 @@ impl NewMachine {
             disks.chain([cd]).collect()
         };
         let [.., a, b, c] = *Uuid::new_v4().as_bytes();
-        let network = Network { forwards: self.forwards.clone(), ..Network::new(MacAddress::from_random([a, b, c])) };
-        let networks = if self.forwards.is_empty() { networks } else { 1 };
+        let network = Network {
+            attachment: self.network.clone().unwrap_or_default(),
+            model: if unknown { NetworkModel::E1000 } else { NetworkModel::for_guest(self.profile) },
+            forwards: self.forwards.clone(),
+            ..Network::new(MacAddress::from_random([a, b, c]))
+        };
+        let networks = if self.network.is_none() && self.forwards.is_empty() { networks } else { 1 };
         Machine {
             format: Machine::FORMAT,
             uuid: Uuid::new_v4(),
@@ -163,8 +157,11 @@ impl NewMachine {
             boot: Vec::new(),
             drives,
             networks: (0..networks).map(|_| network.clone()).collect(),
+            sound: Sound::new(if unknown { SoundCard::Hda } else { SoundCard::for_guest(self.profile) }),
+            usb: Usb::for_guest(self.profile, virtio_input),
             virtio_input,
             resolution: Resolution::default(),
+            video_memory: *limits::VIDEO_MEMORY.start(),
             autostart: false,
             notes: String::new(),
         }

@@ -1,3 +1,5 @@
+use api::machine::UsbController;
+
 use super::*;
 use crate::media::{Boots, System};
 
@@ -58,12 +60,20 @@ fn profiles_choose_devices() {
     };
     let windows = configuration(Profile::Windows);
     assert_eq!((windows.drives[0].bus, windows.clock), (DriveBus::Ahci, RealTimeClock::Local));
+    assert!(windows.usb.tablet && windows.usb.controller == UsbController::Xhci);
+    let usb = [Profile::Linux, Profile::Legacy].map(|profile| configuration(profile).usb);
+    assert!(usb.iter().all(|usb| !usb.tablet));
+    assert_eq!(usb.map(|usb| usb.controller), [UsbController::Xhci, UsbController::None]);
     assert!(!windows.virtio_input && windows.networks.len() == 1);
+    assert_eq!(windows.networks[0].model, NetworkModel::E1000);
+    assert_eq!((windows.sound.card, configuration(Profile::Linux).sound.card), (SoundCard::Hda, SoundCard::Virtio));
     let dos = configuration(Profile::Legacy);
     assert!(dos.networks.is_empty() && dos.drives[0].bus == DriveBus::Ahci);
+    assert_eq!(dos.sound.card, SoundCard::Hda);
     let mut forwarded = NewMachine::new("x", Profile::Legacy, Firmware::Bios, Wants::default(), HOST);
     forwarded.forwards = vec![Forward { protocol: Default::default(), host: 1, guest: 2 }];
-    assert_eq!(forwarded.configuration(Vec::new()).networks.len(), 1);
+    let [card] = forwarded.configuration(Vec::new()).networks.try_into().unwrap();
+    assert_eq!(card.model, NetworkModel::E1000);
     assert_ne!(windows.networks[0].mac, configuration(Profile::Windows).networks[0].mac);
 }
 
@@ -86,8 +96,10 @@ fn disks_that_are_full_already() {
     let disk = || vec![(PathBuf::from("/x.img"), ImageFormat::Raw)];
     assert_eq!(new.configuration(disk()).drives[0].kind, DriveKind::Disk);
     assert_eq!(new.configuration(disk()).drives[0].bus, DriveBus::Virtio);
+    assert_eq!(new.configuration(disk()).networks[0].model, NetworkModel::Virtio);
     new.os = None;
     assert_eq!(new.configuration(disk()).drives[0].bus, DriveBus::Ahci, "nobody knows its drivers");
+    assert_eq!(new.configuration(disk()).networks[0].model, NetworkModel::E1000);
     new.cd = Some("/y.iso".into());
     assert_eq!(new.configuration(disk()).drives[0].kind, DriveKind::Cd, "a CD put in beside a full disk comes first");
     new.installer = true;

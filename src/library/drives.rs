@@ -3,9 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use api::machine::{
-    Attachment, DiskCache, Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, Problem,
-};
+use api::machine::{Attachment, Drive, DriveBus, DriveKind, ImageFormat, MacAddress, Machine, Network, Problem};
 use uuid::Uuid;
 
 use crate::create::NewDisk;
@@ -27,16 +25,7 @@ impl Library {
             }
             NewDisk::Use { path, format } => (std::path::absolute(path).at("find", path)?, *format, None),
         };
-        let drive = Drive {
-            kind: DriveKind::Disk,
-            bus,
-            image: Some(image),
-            format,
-            cache: DiskCache::default(),
-            read_only: false,
-            installer: false,
-        };
-        let added = self.change(entry, |machine| add(machine, drive));
+        let added = self.change(entry, |machine| add(machine, Drive::disk(image, format, bus)));
         if let (Err(_), Some(path)) = (&added, made) {
             // Nobody knows of it; what failed is the error worth telling.
             let _ = std::fs::remove_file(path);
@@ -46,16 +35,7 @@ impl Library {
 
     /// Adds an empty CD drive.
     pub fn add_cd(&self, entry: &Entry) -> Result<Entry> {
-        let drive = Drive {
-            kind: DriveKind::Cd,
-            bus: DriveBus::Ahci,
-            image: None,
-            format: ImageFormat::Raw,
-            cache: DiskCache::default(),
-            read_only: true,
-            installer: false,
-        };
-        self.change(entry, |machine| add(machine, drive))
+        self.change(entry, |machine| add(machine, Drive::cd(None)))
     }
 
     /// Removes a drive. Its image is deleted when it is in the machine's folder and nothing else of the machine uses it
@@ -90,9 +70,9 @@ impl Library {
     /// Adds a network card, connected to this.
     pub fn add_card(&self, entry: &Entry, attachment: Attachment) -> Result<Entry> {
         let [.., a, b, c] = *Uuid::new_v4().as_bytes();
-        let network = Network { attachment, ..Network::new(MacAddress::from_random([a, b, c])) };
         self.change(entry, |machine| {
-            machine.networks.push(network);
+            let model = machine.next_card_model();
+            machine.networks.push(Network { model, attachment, ..Network::new(MacAddress::from_random([a, b, c])) });
             machine.check()
         })
     }

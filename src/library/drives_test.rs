@@ -1,3 +1,5 @@
+use api::machine::NetworkModel;
+
 use super::*;
 use crate::fixture::library_with_one;
 
@@ -94,6 +96,11 @@ fn network_cards_come_and_go() {
     let two = library.add_card(&entry, "internal:lab".parse().unwrap()).unwrap();
     assert_eq!(two.machine.networks[1].attachment.to_string(), "internal:lab");
     assert_eq!(two.machine.networks.len(), 2);
+    assert_eq!(two.machine.networks[1].model, NetworkModel::Virtio, "as the other one");
+    let none = library.remove_card(&library.remove_card(&two, "net1").unwrap(), "net0").unwrap();
+    let one = library.add_card(&none, Attachment::Nat).unwrap();
+    assert_eq!(one.machine.networks[0].model, NetworkModel::E1000, "works with every system");
+    let two = library.add_card(&one, "internal:lab".parse().unwrap()).unwrap();
     let left = library.remove_card(&two, "net0").unwrap();
     assert_eq!(left.machine.networks, two.machine.networks[1..]);
     assert!(library.remove_card(&left, "net1").is_err());

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use api::machine::Problem;
 
-use crate::{control, firmware, media};
+use crate::kvm::KvmState;
+use crate::{control, firmware, media, usb};
 
 /// A library call's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -21,6 +22,9 @@ pub enum Error {
     /// A medium that cannot be used.
     #[error(transparent)]
     Media(#[from] media::Error),
+    /// A USB device that a machine does not get.
+    #[error(transparent)]
+    Usb(#[from] usb::Error),
     /// The engine does not talk.
     #[error(transparent)]
     Control(#[from] control::Error),
@@ -52,6 +56,9 @@ pub enum Error {
     /// The machine runs, and this needs that it does not.
     #[error("“{0}” is running: turn it off first")]
     Running(String),
+    /// Somebody else's turn lasts.
+    #[error("“{0}” is being moved or changed just now: try again when that has ended")]
+    Changing(String),
     /// The machine does not run, and this needs that it does.
     #[error("“{0}” is not running: start it first")]
     NotRunning(String),
@@ -61,9 +68,12 @@ pub enum Error {
     /// A place for a machine that is no folder.
     #[error("{0} is not a folder")]
     NotAFolder(PathBuf),
-    /// A place for a machine that is in its own folder.
-    #[error("{0} is in the machine's own folder: choose another place")]
+    /// A place for a machine that is in a machine's own folder.
+    #[error("{0} is in a machine's own folder: choose another place")]
     IntoItself(PathBuf),
+    /// A place for a machine that is the library's own.
+    #[error("{0} is in Dormer's own folder: choose another place")]
+    IntoLibrary(PathBuf),
     /// Something that no machine has.
     #[error("{0} cannot be copied, so the machine stays where it is")]
     NotMovable(PathBuf),
@@ -129,8 +139,8 @@ pub enum Error {
     #[error("the machine's network has ended: it comes back when the machine starts again")]
     NetworkDown,
     /// `/dev/kvm` cannot be used.
-    #[error("{0}")]
-    Kvm(String),
+    #[error("{}", .0.told())]
+    Kvm(KvmState),
     /// A program of Dormer's is not there.
     #[error("{0} is not installed: it belongs beside this program")]
     NoProgram(&'static str),

@@ -190,6 +190,11 @@ pub fn video_bios() -> Result<PathBuf, Error> {
     rom("vgabios-virtio.bin").ok_or(Error::NoBios)
 }
 
+/// iPXE for an e1000, for BIOS and UEFI, or an older one for BIOS alone; without it machines do not start from that card.
+pub fn card_rom() -> Option<PathBuf> {
+    ["efi-e1000.rom", "pxe-e1000.rom"].into_iter().find_map(rom)
+}
+
 fn rom(name: &str) -> Option<PathBuf> {
     let places = data_folders();
     let paths = places.iter().flat_map(|folder| ["seabios", "qemu"].map(|sub| folder.join(sub).join(name)));

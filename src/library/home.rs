@@ -14,7 +14,7 @@ use crate::deletion::DISCARDED;
 use crate::entry::{Broken, Entry};
 use crate::error::{Error, Result, Trying};
 use crate::lock::{self, Lock};
-use crate::{atomic, engine};
+use crate::{atomic, engine, moving};
 
 /// Folders whose making was interrupted keep this prefix; no machine's folder can have it.
 pub(crate) const UNFINISHED: &str = ".new-";
@@ -71,6 +71,11 @@ impl Library {
     /// Where launchers are that the desktop runs at login.
     pub(crate) fn autostart(&self) -> &Path {
         &self.autostart
+    }
+
+    /// The folder with everything of it.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
     }
 
     /// Where machines are.
@@ -161,13 +166,20 @@ impl Library {
     pub fn sweep(&self) {
         let children =
             |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|child| child.path());
-        let hidden = |folder: &PathBuf| {
-            let name = folder.file_name().map(|name| name.to_string_lossy());
-            name.is_some_and(|name| name.starts_with(UNFINISHED) || name.starts_with(DISCARDED))
+        let is = |folder: &Path, prefix: &str| {
+            folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
         };
-        let unseen = children(&self.machines()).filter(hidden);
+        let unseen = children(&self.machines()).filter(|folder| is(folder, UNFINISHED) || is(folder, DISCARDED));
+        let machines = self.list().map(|listing| listing.machines).unwrap_or_default();
         for folder in children(&self.disposables()).chain(unseen).filter(|folder| is_abandoned(folder)) {
-            if let Ok(entry) = Entry::load(&folder, false)
+            // A machine that came home left it, with what it leads to: the machine's old folder, or the machine.
+            if is(&folder, UNFINISHED) && moving::is_link(&folder) && !moving::is_elsewhere(&machines, &folder) {
+                continue;
+            }
+            // Only a discarded machine has a launcher that nobody needs: what is half made has none, and what is half copied has one
+            // that its machine goes on with.
+            if is(&folder, DISCARDED)
+                && let Ok(entry) = Entry::load(&folder, false)
                 && let Err(error) = self.leave_desktop(entry.machine.uuid)
             {
                 tracing::warn!("a deleted machine's launcher stays: {error}");

@@ -2,18 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use api::machine::ImageFormat;
 use rustix::fs::{SeekFrom, ioctl_ficlone, seek};
-use rustix::io::Errno;
 
 use crate::error::{Error, Result, Trying};
-use crate::{host, qcow2};
-
-/// Left for others when an image is copied.
-const SPARE: u64 = 256 << 20;
+use crate::sparse::parts;
+use crate::{qcow2, room};
 
 fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
@@ -87,33 +84,21 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
         return target.sync_all().at("write", to);
     }
     let data = source.metadata().at("read", from)?;
-    let needed = std::os::unix::fs::MetadataExt::blocks(&data).saturating_mul(512);
-    let free = host::free_space(to.parent().unwrap_or(Path::new("/"))).at("look at", to)?;
-    if needed.saturating_add(SPARE) > free {
-        let path = to.parent().unwrap_or(to).to_owned();
-        return Err(Error::NoRoom { path, free: free >> 20, needed: (needed + SPARE) >> 20 });
-    }
+    let bytes = MetadataExt::blocks(&data).saturating_mul(512);
+    room::for_copy(to.parent().unwrap_or(Path::new("/")), bytes)?;
     copy_data(&source, &target, data.len()).trying(|| format!("copy {} to {}", from.display(), to.display()))
 }
 
 fn copy_data(source: &File, mut target: &File, length: u64) -> io::Result<()> {
     target.set_len(length)?;
-    let mut position = 0;
-    while position < length {
-        let start = match seek(source, SeekFrom::Data(position)) {
-            Ok(start) => start,
-            // Nothing but a hole until the end.
-            Err(Errno::NXIO) => break,
-            Err(error) => return Err(error.into()),
-        };
-        let end = seek(source, SeekFrom::Hole(start))?.max(start + 1);
+    for part in parts(source, length) {
+        let (start, end) = part?;
         seek(source, SeekFrom::Start(start))?;
         seek(target, SeekFrom::Start(start))?;
-        let copied = io::copy(&mut source.take(end - start), &mut target)?;
-        if copied == 0 {
-            break;
+        if io::copy(&mut source.take(end - start), &mut target)? < end - start {
+            // It has become shorter meanwhile.
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        position = start + copied;
     }
     target.sync_all()
 }
@@ -121,7 +106,6 @@ fn copy_data(source: &File, mut target: &File, length: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn copies_keep_holes() {

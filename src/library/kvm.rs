@@ -70,6 +70,14 @@ impl KvmState {
         }
     }
 
+    /// What is the matter, and what to do about it.
+    pub fn told(&self) -> String {
+        match self.advice() {
+            Some(advice) => format!("{} {advice}", self.sentence()),
+            None => self.sentence(),
+        }
+    }
+
     /// What the person can do, as a sentence; commands stand on lines of their own.
     pub fn advice(&self) -> Option<&'static str> {
         match self {

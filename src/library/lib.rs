@@ -10,7 +10,8 @@
 //! - [`kvm`]: can this computer run machines, and if not, why;
 //! - [`engine`]: starts `dormer-vm`; [`engine::Running`] finds and ends engines that run;
 //! - [`control`]: a QMP client;
-//! - [`usage`]: what a running machine takes of this computer.
+//! - [`usage`]: what a running machine takes of this computer;
+//! - [`usb`]: this computer's USB devices, and which machine has them.
 
 pub mod control;
 pub mod engine;
@@ -19,6 +20,7 @@ pub mod host;
 pub mod kvm;
 pub mod media;
 pub mod usage;
+pub mod usb;
 
 mod atomic;
 mod change;
@@ -39,7 +41,9 @@ mod moving;
 mod qcow2;
 mod report;
 mod room;
+mod sparse;
 mod tree;
+mod turn;
 
 pub use create::{NewDisk, NewMachine};
 pub use deletion::{Discarded, Loss};

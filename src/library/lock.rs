@@ -8,6 +8,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,11 @@ pub struct Holder {
 
 /// A machine's lock, held.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    /// An engine has it too.
+    shared: AtomicBool,
+}
 
 impl Lock {
     /// Takes the lock of the machine in `folder`; `None` when somebody else has it.
@@ -49,7 +54,7 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(error).at("lock", &path),
             }
         }
-        let mut lock = Self(file);
+        let mut lock = Self { file, shared: AtomicBool::new(false) };
         lock.name_holder(std::process::id())?;
         Ok(Some(lock))
     }
@@ -59,7 +64,7 @@ impl Lock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut text = serde_json::to_string(&Holder { pid, since }).unwrap_or_default();
         text.push('\n');
-        let file = &mut self.0;
+        let file = &mut self.file;
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
@@ -68,7 +73,8 @@ impl Lock {
 
     /// A second descriptor of the same lock, for the engine.
     pub(crate) fn share(&self) -> Result<OwnedFd> {
-        self.0.try_clone().map(OwnedFd::from).trying(|| "pass the machine's lock on".into())
+        self.shared.store(true, Relaxed);
+        self.file.try_clone().map(OwnedFd::from).trying(|| "pass the machine's lock on".into())
     }
 
     /// Who has the lock of the machine in `folder`? `None`: nobody, or there is no folder.
@@ -88,9 +94,20 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child that is being started has copies of all descriptors until it has become its program. It does not need the lock.
+        if !*self.shared.get_mut()
+            && let Err(error) = self.file.unlock()
+        {
+            tracing::warn!("a machine's lock stays until its file is closed: {error}");
+        }
+    }
+}
+
 impl AsFd for Lock {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
 
@@ -113,5 +130,16 @@ mod tests {
         drop(share);
         assert_eq!(Lock::holder(folder.path()), None);
         assert!(Lock::take(folder.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_child_that_is_being_started_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap().unwrap();
+        // What fork leaves in it until it has become a program.
+        let copy = lock.as_fd().try_clone_to_owned().unwrap();
+        drop(lock);
+        assert_eq!(Lock::holder(folder.path()), None);
+        drop(copy);
     }
 }

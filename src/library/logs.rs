@@ -7,7 +7,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::entry::Entry;
+use api::control::Serial;
+
+use crate::control::Client;
+use crate::entry::{ASK, Entry};
 use crate::error::{Result, Trying};
 
 /// Most bytes of a log that are read: its last.
@@ -61,39 +64,43 @@ impl Entry {
     /// The ends of all logs, or why one cannot be read. A running machine's serial port is among them, whether its engine has a log to
     /// write to or not.
     pub fn log_ends(&self) -> Vec<(Source, String)> {
+        self.ends_with(self.running().and_then(|running| running.control_within(ASK)).ok())
+    }
+
+    fn ends_with(&self, mut engine: Option<Client>) -> Vec<(Source, String)> {
         // Asking the engine also brings its log up to date.
-        let serial = self.serial_tail().filter(|text| !text.is_empty());
+        let first = engine.as_mut().and_then(|engine| engine.serial(0).ok());
         let end = |log: Log| {
             let text = log.tail().unwrap_or_else(|error| error.to_string());
             (log.source, text)
         };
         let mut ends: Vec<_> = self.all_logs().into_iter().map(end).collect();
-        if let Some(text) = serial
+        if let (Some(first), Some(mut engine)) = (first, engine)
             && !ends.iter().any(|(source, _)| *source == Source::Serial)
+            && let Some(text) = serial_tail(&mut engine, first).filter(|text| !text.is_empty())
         {
             ends.push((Source::Serial, text));
         }
         ends
     }
+}
 
-    /// What the first serial port of a machine that runs sent lately; the engine keeps some of it.
-    fn serial_tail(&self) -> Option<String> {
-        let mut control = self.running().ok()?.control_within(crate::entry::ASK).ok()?;
-        let (mut text, mut from) = (String::new(), 0);
-        for _ in 0..PIECES {
-            let serial = control.serial(from).ok()?;
-            if serial.text.is_empty() {
-                break;
-            }
-            from = serial.next;
-            text.push_str(&serial.text);
+/// What the first serial port of a machine that runs sent lately, and the engine keeps; `first` is the beginning of it.
+fn serial_tail(engine: &mut Client, first: Serial) -> Option<String> {
+    let (mut text, mut piece) = (String::new(), first);
+    for _ in 1..PIECES {
+        if piece.text.is_empty() {
+            break;
         }
-        let mut start = text.len().saturating_sub(TAIL as usize);
-        while !text.is_char_boundary(start) {
-            start += 1;
-        }
-        Some(plain(&text[start..]))
+        text.push_str(&piece.text);
+        piece = engine.serial(piece.next).ok()?;
     }
+    text.push_str(&piece.text);
+    let mut start = text.len().saturating_sub(TAIL as usize);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    Some(plain(&text[start..]))
 }
 
 impl Log {
@@ -147,7 +154,33 @@ fn plain(text: &str) -> String {
 mod tests {
     use std::io::Write;
 
+    use serde_json::json;
+
     use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn an_engine_is_asked_for_all_only_where_there_is_no_log() {
+        let (_home, _library, entry) = fixture::library_with_one();
+        std::fs::create_dir_all(entry.logs()).unwrap();
+        for (log, text, questions) in [(None, "0123456789", 11), (Some("logged"), "logged", 1)] {
+            if let Some(log) = log {
+                std::fs::write(entry.logs().join("serial.log"), log).unwrap();
+            }
+            let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let counter = asked.clone();
+            let (client, thread) = fixture::engine(move |request| {
+                counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let from = request["arguments"]["from"].as_u64().unwrap();
+                let text = "0123456789".get(from as usize..from as usize + 1).unwrap_or_default();
+                let answer = json!({ "from": from, "next": from + text.len() as u64, "text": text });
+                vec![json!({ "return": answer, "id": request["id"] }).to_string()]
+            });
+            assert_eq!(entry.ends_with(Some(client)), [(Source::Serial, text.to_owned())]);
+            thread.join().unwrap();
+            assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), questions);
+        }
+    }
 
     #[test]
     fn ends_are_plain_text_and_bounded() {

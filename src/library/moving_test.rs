@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 use api::machine::{Firmware, Host, Profile, Wants};
@@ -46,20 +47,36 @@ impl Desk {
         names
     }
 
+    /// Moves it by copying; `sync` stands between it and the disk.
+    fn cross(
+        &self,
+        place: &Path,
+        sync: Sync<'_>,
+        report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Entry> {
+        let real = self.entry.folder.canonicalize().unwrap();
+        let home = self.library.machines().canonicalize().unwrap() == place;
+        let target = if home { self.entry.folder.clone() } else { home::free_folder_in(place, "one") };
+        let _lock = self.entry.lock().unwrap();
+        Crossing { entry: &self.entry, real: &real, place, target: &target, sync }.go(report)
+    }
+
     /// Moves it, by copying if `copied` wants that.
     fn go(&self, place: &Path, copied: bool, report: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Entry> {
         if !copied {
             return self.library.move_to(&self.entry, place, report);
         }
-        let real = self.entry.folder.canonicalize().unwrap();
-        let home = self.library.machines().canonicalize().unwrap() == place;
-        let target = if home { self.entry.folder.clone() } else { home::free_folder_in(place, "one") };
-        let _lock = self.entry.lock().unwrap();
-        self.library.copy_to(&self.entry, &real, place, &target, report)
+        self.cross(place, &sync_parents, report)
     }
 
     /// The machine is there with everything, at this place, and nothing is left elsewhere.
     fn check(&self, at: &Path) {
+        self.check_data(at);
+        assert_eq!(self.children(&self.library.machines()), ["one"], "something is left in the library");
+    }
+
+    /// The machine is there with everything, at this place.
+    fn check_data(&self, at: &Path) {
         let found = self.library.find("one").unwrap();
         assert_eq!(found, self.entry, "it is found where it was");
         assert_eq!(found.folder.canonicalize().unwrap(), at);
@@ -75,7 +92,6 @@ impl Desk {
         assert_eq!(std::fs::read_link(found.folder.join("link")).unwrap(), Path::new("/etc/hostname"));
         assert_eq!(found.folder.join("machine.toml").metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(found.lock().is_ok(), "somebody holds it");
-        assert_eq!(self.children(&self.library.machines()), ["one"], "something is left in the library");
     }
 }
 
@@ -182,6 +198,48 @@ fn what_cannot_be_moved_stays() {
     assert!(desk.children(&desk.place()).is_empty());
 }
 
+/// What is in such places goes with something else: with another machine, or when throw-away machines are swept.
+#[test]
+fn places_that_are_not_for_machines() {
+    let desk = desk();
+    let here = desk.entry.folder.canonicalize().unwrap();
+    let home = desk.folder.path().join("home");
+    let inside = desk.library.machines().join("folder");
+    for place in [home.clone(), desk.library.disposables(), inside.clone()] {
+        std::fs::create_dir_all(&place).unwrap();
+        let refused = desk.library.move_to(&desk.entry, &place, &mut on);
+        assert!(matches!(refused, Err(Error::IntoLibrary(_))), "{}: {refused:?}", place.display());
+    }
+    std::fs::remove_dir(inside).unwrap();
+    desk.check(&here);
+    let two = desk.library.create(&crate::fixture::machine("two")).unwrap();
+    desk.library.move_to(&two, &desk.place(), &mut on).unwrap();
+    let refused = desk.library.move_to(&desk.entry, &desk.place().join("two"), &mut on);
+    assert!(matches!(refused, Err(Error::IntoItself(_))), "{refused:?}");
+    // It is deleted, and is not yet gone.
+    let two = desk.library.discard(&two).unwrap();
+    let refused = desk.library.move_to(&desk.entry, &desk.place().join("two"), &mut on);
+    assert!(matches!(refused, Err(Error::IntoItself(_))), "{refused:?}");
+    two.finish().unwrap();
+    desk.check(&here);
+}
+
+#[test]
+fn half_copies_are_swept_from_the_place() {
+    let desk = desk();
+    let copy = || desk.place().join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()));
+    let (left, made, mine) = (copy(), copy(), desk.place().join(".new-photos"));
+    for folder in [&left, &made, &mine] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("lock"), "").unwrap();
+    }
+    let lock = Lock::take(&made).unwrap().unwrap();
+    desk.go(&desk.place(), false, &mut on).unwrap();
+    desk.check(&desk.place().join("one"));
+    assert!(!left.exists() && made.exists() && mine.exists());
+    drop(lock);
+}
+
 #[test]
 fn a_move_can_be_stopped_anywhere() {
     let mut steps = 0;
@@ -209,15 +267,105 @@ fn a_move_can_be_stopped_anywhere() {
     desk.check(&desk.place().join("one"));
 }
 
+/// A disk that fails when something is to be on stable storage takes no machine with it, wherever that is.
+#[test]
+fn no_sync_that_fails_loses_the_machine() {
+    for failing in 0.. {
+        let desk = desk();
+        let (home, place) = (desk.library.machines().canonicalize().unwrap(), desk.place());
+        let calls = std::cell::Cell::new(0);
+        let sync = |paths: &[&Path]| {
+            calls.set(calls.get() + 1);
+            match calls.get() - 1 == failing {
+                true => Err(Error::Io { what: "sync".into(), source: std::io::ErrorKind::Other.into() }),
+                false => sync_parents(paths),
+            }
+        };
+        std::fs::create_dir(desk.folder.path().join("other")).unwrap();
+        let other = desk.folder.path().join("other").canonicalize().unwrap();
+        // Out, elsewhere, and home again.
+        let mut at = home.clone();
+        for to in [&place, &other, &home] {
+            match desk.cross(to, &sync, &mut on) {
+                Ok(_) => at = to.clone(),
+                Err(_) => {
+                    assert!(desk.children(to).iter().all(|child| child == "one") || *to == home, "a copy is left")
+                }
+            }
+            assert_eq!(desk.library.find("one").unwrap().folder.canonicalize().unwrap(), at.join("one"));
+            desk.library.sweep();
+            desk.check(&at.join("one"));
+        }
+        if calls.get() <= failing {
+            assert!(failing >= 4, "only {failing}");
+            break;
+        }
+    }
+}
+
 #[test]
 fn what_a_crash_leaves_is_swept() {
     let desk = desk();
     let machines = desk.library.machines();
     symlink("/no/such/one", machines.join(format!("{MOVED}1"))).unwrap();
-    std::fs::create_dir(machines.join(format!("{MOVED}2"))).unwrap();
-    std::fs::write(machines.join(format!("{MOVED}2/lock")), "").unwrap();
+    // Half removed: its file is gone already.
+    let left = machines.join(format!("{MOVED}{}-2", desk.entry.machine.uuid));
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("lock"), "").unwrap();
     desk.library.sweep();
     desk.check(&desk.entry.folder.canonicalize().unwrap());
+}
+
+/// A machine that was on its way home keeps its launcher, and its place at login, when what the move left is swept.
+#[test]
+fn a_machine_whose_move_crashed_stays_on_the_desktop() {
+    let mut desk = desk();
+    desk.go(&desk.place(), false, &mut on).unwrap();
+    desk.entry = desk.library.change(&desk.entry, |machine| machine.set(api::settings::Key::Autostart, "on")).unwrap();
+    let launchers = || desk.children(&desk.folder.path().join("home/autostart")).len();
+    desk.library.create_launcher(&desk.entry).unwrap();
+    // Before folder and link changed places.
+    let partial = desk.library.machines().join(format!("{UNFINISHED}1"));
+    std::fs::create_dir(&partial).unwrap();
+    for name in ["machine.toml", "lock"] {
+        std::fs::copy(desk.entry.folder.join(name), partial.join(name)).unwrap();
+    }
+    desk.library.sweep();
+    assert!(!partial.exists() && desk.library.has_launcher(desk.entry.machine.uuid) && launchers() == 1);
+    desk.check(&desk.place().join("one"));
+    // And after that, with the machine at home or not.
+    symlink(desk.place().join("one"), &partial).unwrap();
+    desk.library.sweep();
+    desk.check_data(&desk.place().join("one"));
+    std::fs::remove_file(&desk.entry.folder).unwrap();
+    std::fs::create_dir(&desk.entry.folder).unwrap();
+    std::fs::copy(partial.join("machine.toml"), desk.entry.folder.join("machine.toml")).unwrap();
+    desk.library.sweep();
+    assert!(desk.library.has_launcher(desk.entry.machine.uuid) && launchers() == 1);
+    assert!(partial.symlink_metadata().is_err() && desk.children(&desk.place()).is_empty());
+}
+
+/// What a link took the place of is the machine while the library has no other: its new place may be a disk that is not plugged in, or one
+/// that forgot.
+#[test]
+fn a_machine_that_is_nowhere_else_is_not_swept() {
+    let desk = desk();
+    let machines = desk.library.machines();
+    let left = machines.join(format!("{MOVED}{}-2", desk.entry.machine.uuid));
+    std::fs::rename(&desk.entry.folder, &left).unwrap();
+    for there in [false, true] {
+        if there {
+            // A folder is there, and no machine in it.
+            std::fs::create_dir(desk.place().join("one")).unwrap();
+        } else {
+            symlink(desk.place().join("one"), &desk.entry.folder).unwrap();
+        }
+        desk.library.sweep();
+        assert!(left.join("machine.toml").exists() && left.join("disk.img").exists());
+    }
+    std::fs::copy(left.join("machine.toml"), desk.place().join("one/machine.toml")).unwrap();
+    desk.library.sweep();
+    assert_eq!(desk.children(&machines), ["one"]);
 }
 
 #[test]

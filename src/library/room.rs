@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use api::machine::{Host, limits};
 
 use crate::create::{NewDisk, NewMachine};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Trying};
 use crate::home::Library;
 use crate::host;
 
 /// MiB that a file system must have for a machine to begin: its firmware's variables, its logs, and what others need.
 const BEGIN: u64 = 256;
+/// Bytes that are left for others where something is copied to.
+const SPARE: u64 = 256 << 20;
 
 /// What this computer has for machines now.
 #[derive(Clone, Debug)]
@@ -208,6 +210,16 @@ impl Library {
     }
 }
 
+/// Refuses a copy of so many bytes where there is no room for it.
+pub(crate) fn for_copy(folder: &Path, bytes: u64) -> Result<()> {
+    let free = host::free_space(folder).at("look at", folder)?;
+    let needed = bytes.saturating_add(SPARE);
+    match needed > free {
+        true => Err(Error::NoRoom { path: folder.to_owned(), free: free >> 20, needed: needed >> 20 }),
+        false => Ok(()),
+    }
+}
+
 /// What a person should know when a machine with so much memory starts.
 pub(crate) fn memory_note(wanted: u64, free: Option<u64>) -> Option<String> {
     let free = free.filter(|&free| wanted > free)?;
@@ -256,6 +268,17 @@ mod tests {
         let error = full.check(NEEDS).unwrap_err().to_string();
         assert_eq!(error, "/m has 100 MiB free, and 256 MiB are needed");
         assert_eq!(Room { disk: None, ..room() }.concerns(Needs { disk: u64::MAX, ..NEEDS }), [], "nobody knows");
+    }
+
+    #[test]
+    fn copies_leave_room_for_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let free = host::free_space(folder.path()).unwrap();
+        for bytes in [free, u64::MAX] {
+            let error = for_copy(folder.path(), bytes).unwrap_err();
+            assert!(matches!(error, Error::NoRoom { ref path, .. } if path == folder.path()), "{error}");
+        }
+        assert_eq!(for_copy(folder.path(), 0).is_ok(), free >= SPARE);
     }
 
     #[test]

@@ -5,14 +5,13 @@
 //! machine has none.
 
 use std::fs::{DirBuilder, File, FileTimes, OpenOptions, Permissions};
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, SeekFrom, fadvise, seek};
-use rustix::io::Errno;
+use rustix::fs::{Advice, fadvise};
 
 use crate::error::{Error, Result, Trying};
+use crate::sparse::parts;
 use crate::{atomic, lock};
 
 /// Bytes that are moved at a time.
@@ -171,32 +170,4 @@ fn compare(from: &Path, to: &Path, step: Step<'_>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The parts of a file that are no holes: where they start and end.
-fn parts(file: &File, length: u64) -> impl Iterator<Item = io::Result<(u64, u64)>> {
-    let mut position = 0;
-    std::iter::from_fn(move || {
-        if position >= length {
-            return None;
-        }
-        let start = match seek(file, SeekFrom::Data(position)) {
-            Ok(start) => start,
-            // Nothing but a hole until the end.
-            Err(Errno::NXIO) => return None,
-            Err(error) => {
-                position = length;
-                return Some(Err(error.into()));
-            }
-        };
-        let end = match seek(file, SeekFrom::Hole(start)) {
-            Ok(end) => end.min(length),
-            Err(error) => {
-                position = length;
-                return Some(Err(error.into()));
-            }
-        };
-        position = end.max(start + 1);
-        Some(Ok((start, end)))
-    })
 }

@@ -44,8 +44,8 @@ impl Sample {
         Ok(Self {
             at: Instant::now(),
             usage: client.ask(&Command::QueryUsage {})?,
-            drives: client.ask(&Command::QueryBlockstats {})?,
-            networks: client.ask(&Command::QueryNetworks {})?,
+            drives: client.drive_stats()?,
+            networks: client.networks()?,
         })
     }
 

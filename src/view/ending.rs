@@ -63,7 +63,7 @@ impl Fate {
     }
 
     /// The screen is closed, and why: a sentence, or nothing where the machine was turned off as it should be.
-    pub(crate) fn ending(mut self, error: &console::Error, control: Option<&mut Client>) -> Option<String> {
+    pub(crate) fn ending(&mut self, error: &console::Error, control: Option<&mut Client>) -> Option<String> {
         if let (console::Error::Closed, Some(control)) = (error, control) {
             let end = Instant::now() + LAST_WORDS;
             while self.hear_one(control, end.saturating_duration_since(Instant::now())) && Instant::now() < end {}

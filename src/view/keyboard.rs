@@ -1,7 +1,8 @@
 //! The keyboard: which keys are the guest's, and which mean something here.
 //!
-//! Keys go to the guest by position, as evdev codes. Three things are the viewer's own: F11 alone leads into full screen and out, Ctrl+Alt
-//! pressed and let go without another key releases a captured pointer, and Ctrl+Alt+S goes over to the other scaling.
+//! Keys go to the guest by position, as evdev codes. Four things are the viewer's own: F11 alone leads into full screen and out, Ctrl+Alt
+//! pressed and let go without another key releases a captured pointer, Ctrl+Alt+S goes over to the other scaling, and Ctrl+Alt+M mutes the
+//! machine.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use winit::platform::scancode::PhysicalKeyExtScancode;
 
 /// evdev's codes of keys that menus never send.
 const S: u16 = 31;
+const M: u16 = 50;
 const RIGHT_CTRL: u16 = 97;
 const RIGHT_SHIFT: u16 = 54;
 const RIGHT_ALT: u16 = 100;
@@ -39,6 +41,8 @@ pub(crate) enum Meaning {
     Fullscreen,
     /// The other scaling.
     Scaling,
+    /// Muted, or not any more.
+    Mute,
     /// It belongs to what was said before.
     Nothing,
 }
@@ -67,10 +71,15 @@ impl Keyboard {
             self.taken = Some(code);
             return Meaning::Fullscreen;
         }
-        if news && code == S && self.chord {
+        let of_chord = match code {
+            S => Some(Meaning::Scaling),
+            M => Some(Meaning::Mute),
+            _ => None,
+        };
+        if let Some(meaning) = of_chord.filter(|_| news && self.chord) {
             self.taken = Some(code);
             self.chord = false;
-            return Meaning::Scaling;
+            return meaning;
         }
         let ctrl = self.held.iter().any(|held| CTRL.contains(held));
         self.chord = ctrl && self.held.contains(&LEFT_ALT) && self.held.len() == 2;
@@ -134,11 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn ctrl_alt_s_is_the_scaling() {
+    fn ctrl_alt_s_is_the_scaling_and_m_mutes() {
         assert_eq!(last(&[CTRL_ALT[0], CTRL_ALT[1], (S, true)]), Meaning::Scaling);
         assert_eq!(last(&[CTRL_ALT[0], CTRL_ALT[1], (S, true), (S, false)]), Meaning::Nothing);
         assert_eq!(last(&[CTRL_ALT[0], CTRL_ALT[1], (S, true), (S, false), (LEFT_ALT, false)]), Meaning::Guest);
         assert_eq!(last(&[(S, true)]), Meaning::Guest);
+        assert_eq!(last(&[CTRL_ALT[0], CTRL_ALT[1], (M, true)]), Meaning::Mute);
+        assert_eq!(last(&[CTRL_ALT[0], CTRL_ALT[1], (M, true), (M, true)]), Meaning::Nothing);
+        assert_eq!(last(&[(M, true)]), Meaning::Guest);
     }
 
     #[test]

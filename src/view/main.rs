@@ -9,6 +9,7 @@ mod ending;
 mod keyboard;
 mod pointer;
 mod screen;
+mod sound;
 mod title;
 mod viewer;
 mod watch;
@@ -24,6 +25,7 @@ use library::Library;
 use tracing_subscriber::EnvFilter;
 use winit::event_loop::EventLoop;
 
+use crate::sound::Sound;
 use crate::viewer::{Options, Viewer};
 use crate::watch::Wake;
 
@@ -34,8 +36,9 @@ const PICTURE: Duration = Duration::from_millis(300);
 
 /// Shows a running machine in a window.
 ///
-/// F11 leads into full screen and out of it, Ctrl+Alt releases a captured pointer, Ctrl+Alt+S goes over to the other scaling. All other
-/// keys are the machine's; “dormerctl key” presses those. The machine goes on when the window is closed.
+/// F11 leads into full screen and out of it, Ctrl+Alt releases a captured pointer, Ctrl+Alt+S goes over to the other scaling,
+/// Ctrl+Alt+M mutes the machine. All other keys are the machine's; “dormerctl key” presses those. Its sound is as its settings say. The
+/// machine goes on when the window is closed.
 #[derive(Debug, Parser)]
 #[command(name = "dormer-view", version)]
 struct Arguments {
@@ -97,7 +100,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         })?;
     let options =
         Options { fullscreen: arguments.fullscreen, scaling: arguments.scaling.into(), detach: arguments.detach };
-    let mut viewer = Viewer::new(console, control, options, &event_loop.create_proxy())?;
+    let sound = Sound::new(&entry.machine.sound);
+    let mut viewer = Viewer::new(console, control, sound, options, &event_loop.create_proxy())?;
     event_loop.run_app(&mut viewer).context("the display is gone")?;
     viewer.finish()
 }

@@ -4,6 +4,7 @@
 //! enlarged is said by [`Placement`], so that a pointer hits what a person sees. Only rows that changed are copied out of a [`Frame`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use anyhow::{Context, Result, anyhow, bail};
 use api::ui::Rect;
@@ -24,6 +25,8 @@ use crate::cursor;
 
 /// The engine's own format, and one that every surface has: colours go through unchanged.
 const FORMAT: TextureFormat = TextureFormat::Bgra8Unorm;
+/// Errors without a picture between them after which there will be none: [`Pixels`] goes on trying, also when the desktop is gone.
+const NO_MORE: u32 = 100;
 /// How dark the last picture of a machine that has ended is.
 const DIMMED: u8 = 3;
 
@@ -38,6 +41,8 @@ pub(crate) struct Screen {
     frame: Option<Frame>,
     /// Where the guest's pointer is drawn over the frame.
     covered: Rect,
+    /// Errors since the last picture.
+    refused: Arc<AtomicU32>,
 }
 
 impl Screen {
@@ -58,8 +63,16 @@ impl Screen {
             .map_err(|_| {
                 anyhow!("no Vulkan driver here can draw into a window (Debian’s mesa-vulkan-drivers has one for every computer)")
             })?;
-        // What the graphics card refuses is missing in the picture: no reason to end.
-        pixels.device().on_uncaptured_error(Arc::new(|error| tracing::error!("graphics: {error}")));
+        // What the graphics card refuses is missing in the picture: no reason to end, as long as there is one now and then.
+        let refused = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&refused);
+        pixels.device().on_uncaptured_error(Arc::new(move |error| {
+            tracing::error!("graphics: {error}");
+            if count.fetch_add(1, Relaxed) == NO_MORE {
+                eprintln!("dormer-view: there is no desktop any more to draw on; the machine runs on");
+                std::process::exit(1);
+            }
+        }));
         let pipeline = pipeline(&pixels);
         let sampler = pixels.device().create_sampler(&SamplerDescriptor {
             address_mode_u: AddressMode::ClampToEdge,
@@ -69,7 +82,7 @@ impl Screen {
             ..SamplerDescriptor::default()
         });
         let texture = bind(&pixels, &pipeline, &sampler);
-        Ok(Self { pixels, size, pipeline, sampler, texture, frame: None, covered: Rect::default() })
+        Ok(Self { pixels, size, pipeline, sampler, texture, frame: None, covered: Rect::default(), refused })
     }
 
     /// The window has another size.
@@ -136,7 +149,8 @@ impl Screen {
     /// Puts it all on the window.
     pub(crate) fn draw(&self, place: Option<Placement>) -> Result<()> {
         let place = place.filter(|_| self.frame.is_some());
-        self.pixels
+        let drawn = self
+            .pixels
             .render_with(|encoder, view, _| {
                 let black = Operations { load: LoadOp::Clear(Color::BLACK), store: StoreOp::Store };
                 let target = RenderPassColorAttachment { view, depth_slice: None, resolve_target: None, ops: black };
@@ -152,7 +166,11 @@ impl Screen {
                 }
                 Ok(())
             })
-            .context("the graphics card does not draw")
+            .context("the graphics card does not draw");
+        if drawn.is_ok() {
+            self.refused.store(0, Relaxed);
+        }
+        drawn
     }
 }
 

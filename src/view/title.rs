@@ -8,20 +8,42 @@ const DASH: &str = " — ";
 impl Viewer {
     /// The title as it should be now.
     pub(crate) fn title(&self) -> String {
-        let name = self.name();
-        let rest = if let Some(why) = &self.ended {
-            why
+        let sound = [("muted", self.sound.is_muted()), ("hears the microphone", self.console.is_recorded())];
+        let sound = sound.into_iter().filter(|(_, so)| *so && self.ended.is_none()).map(|(words, _)| words);
+        title(self.name(), self.picture(), sound)
+    }
+
+    /// What there is to say of the picture and the pointer.
+    fn picture(&self) -> Option<&str> {
+        if let Some(why) = &self.ended {
+            Some(why)
         } else if self.captured {
-            "press Ctrl+Alt to release the pointer"
+            Some("press Ctrl+Alt to release the pointer")
         } else if self.fate.paused {
-            "paused"
+            Some("paused")
         } else if !self.console.has_picture() {
-            "its screen is off"
+            Some("its screen is off")
         } else if !self.console.absolute() {
-            "click to give it the pointer"
+            Some("click to give it the pointer")
         } else {
-            return name.to_owned();
-        };
-        format!("{name}{DASH}{rest}")
+            None
+        }
+    }
+}
+
+fn title<'a>(name: &str, picture: Option<&'a str>, sound: impl Iterator<Item = &'a str>) -> String {
+    let rest: Vec<_> = picture.into_iter().chain(sound).collect();
+    if rest.is_empty() { name.to_owned() } else { format!("{name}{DASH}{}", rest.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn all_that_is_so_is_said() {
+        assert_eq!(title("One", None, [].into_iter()), "One");
+        assert_eq!(title("One", None, ["muted"].into_iter()), "One — muted");
+        assert_eq!(title("One", Some("paused"), ["muted"].into_iter()), "One — paused, muted");
     }
 }

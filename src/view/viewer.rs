@@ -23,6 +23,7 @@ use crate::ending::Fate;
 use crate::keyboard::{self, Keyboard, Meaning};
 use crate::pointer::{self, Pairs, Rest};
 use crate::screen::Screen;
+use crate::sound::Sound;
 use crate::watch::{Wake, Watch};
 
 /// The desktop finds name and icon by this.
@@ -48,6 +49,7 @@ pub(crate) struct Options {
 pub(crate) struct Viewer {
     pub(crate) console: Console,
     control: Option<Client>,
+    pub(crate) sound: Sound,
     watches: (Watch, Option<Watch>),
     options: Options,
     shown: Option<(Arc<Window>, Screen)>,
@@ -70,17 +72,20 @@ pub(crate) struct Viewer {
 impl Viewer {
     /// A machine that has greeted; its window comes with the event loop.
     pub(crate) fn new(
-        console: Console,
+        mut console: Console,
         mut control: Option<Client>,
+        sound: Sound,
         options: Options,
         wakes: &EventLoopProxy<Wake>,
     ) -> Result<Self> {
+        sound.ask(&mut console)?;
         let screen = Watch::new(&console, Wake::Screen, wakes.clone())?;
         let events = control.as_ref().map(|control| Watch::new(control, Wake::Control, wakes.clone())).transpose()?;
         Ok(Self {
             console,
             fate: control.as_mut().map(Fate::of).unwrap_or_default(),
             control,
+            sound,
             watches: (screen, events),
             options,
             shown: None,
@@ -149,7 +154,8 @@ impl Viewer {
     /// The screen is closed: the window ends with a machine that was turned off, and says so when it was not.
     fn end(&mut self, error: &console::Error, event_loop: &ActiveEventLoop) {
         self.release_pointer(event_loop);
-        let Some(why) = std::mem::take(&mut self.fate).ending(error, self.control.as_mut()) else {
+        self.sound.end();
+        let Some(why) = self.fate.ending(error, self.control.as_mut()) else {
             return event_loop.exit();
         };
         self.ended = Some(why);
@@ -172,6 +178,9 @@ impl Viewer {
             Err(error) => return self.end(&error, event_loop),
         };
         self.watches.0.again();
+        if changes.contains(Changes::SOUND) {
+            self.sound.follow(&mut self.console);
+        }
         if changes.contains(Changes::POINTER_MODE) && self.console.absolute() {
             self.release_pointer(event_loop);
         }
@@ -283,6 +292,11 @@ impl Viewer {
                     Scaling::Fit | Scaling::Actual => Scaling::Multiples,
                 };
                 self.redraw();
+            }
+            Meaning::Mute => {
+                self.tell(event_loop, Console::release_all);
+                self.sound.toggle_mute();
+                self.retitle();
             }
             Meaning::Nothing => {}
         }

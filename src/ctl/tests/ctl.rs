@@ -1,5 +1,9 @@
 //! `dormerctl` from outside, with a stand-in engine (`fake_engine.rs`).
 
+mod pattern;
+mod record_sound;
+mod usb;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +24,16 @@ struct Done {
 }
 
 impl Done {
+    fn of(output: &std::process::Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Self {
+            ok: output.status.success(),
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
     fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
     }
@@ -68,14 +82,7 @@ impl Desk {
     }
 
     fn run(&self, arguments: &[&str]) -> Done {
-        let output = self.command(arguments).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        Done {
-            ok: output.status.success(),
-            code: output.status.code().unwrap_or(-1),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-        }
+        Done::of(&self.command(arguments).output().unwrap())
     }
 
     /// Runs what must succeed.
@@ -353,11 +360,40 @@ fn windows_are_opened_by_the_viewer() {
     let answer = start("echo drivers talk >&2; echo dormer-view: no window today >&2; exit 1");
     assert_eq!(answer.0, Some(1));
     assert_eq!(answer.1, "dormerctl: “one” runs, but no window shows it: no window today");
+    // One that talks more than a pipe holds, as drivers do.
+    let talk = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2";
+    assert_eq!(start(&format!("{talk}; echo shown")).0, Some(0));
+    let answer = start(&format!("{talk}; echo dormer-view: no >&2; exit 1"));
+    assert_eq!(answer.0, Some(1));
     assert!(start("exit 3").1.ends_with("dormer-view ended with exit status: 3"));
     assert!(desk.good("start one").err.contains("no display here"), "it runs all the same");
     let output =
         desk.command(&["view", "one", "--scaling", "multiples"]).env("DORMER_VIEW", "/bin/echo").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{uuid} --scaling multiples\n"));
+}
+
+#[test]
+fn what_fails_leaves_a_running_machine_as_it_was() {
+    let Some(desk) = Desk::new() else { return };
+    // The desktop's folder cannot be made.
+    desk.file("config", b"x");
+    desk.good("create stuck --firmware bios --disk 1G --memory 64 --cpus 1");
+    desk.good("start stuck");
+    let asked = ["set", "stuck", "net0.link=off", "autostart=on"];
+    let set = desk.command(&asked).env("XDG_CONFIG_HOME", desk.folder.path().join("config")).output().unwrap();
+    assert!(!set.status.success());
+    assert!(desk.good("serial stuck").out.ends_with("[\"net0\" false][\"net0\" true]"), "its cable is out");
+    assert_eq!(desk.good("set stuck --json").json()["net0.link"], "on");
+    desk.good("power-off stuck");
+    // An installer's CD that does not come out stays one.
+    let iso = desk.file("debian.iso", &iso("Debian 99.1.0 amd64 n"));
+    desk.good(&format!("create stuck-2 --iso {iso} --memory 64 --disk 1G"));
+    let machine = |desk: &Desk| desk.good("show stuck-2 --json").json()["machine"].clone();
+    let before = machine(&desk);
+    assert_eq!(before["drive"][1]["installer"], true);
+    desk.good("start stuck-2");
+    desk.bad("medium stuck-2 eject", "the tray is stuck");
+    assert_eq!(machine(&desk), before);
 }
 
 #[test]
@@ -392,11 +428,19 @@ fn failures_to_start_are_sentences() {
 #[test]
 fn networks_of_machines_among_themselves() {
     let Some(desk) = Desk::new() else { return };
+    desk.bad(&format!("create wired {OLD} --network internal:lab --forward 2222:22"), "computer lead into net0");
+    desk.good(&format!("create wired {OLD} --network internal:lab"));
+    assert_eq!(desk.good("set wired --json").json()["net0.network"], "internal:lab");
+    desk.good("start wired");
+    assert!(desk.good("serial wired").out.contains("networks=1"));
+    assert!(desk.folder.path().join("run/dormer/networks/lab").is_dir());
+    desk.good("power-off wired");
+    assert!(desk.good("create --help").out.contains("internal:NAME"));
     desk.good("create one --firmware bios --disk none --profile linux");
     desk.good("net one add --network internal:lab");
     desk.bad("set one net0.network=lan", "“lan” is not a network: write nat");
     desk.bad("set one net0.network=internal:../x", "“../x” cannot be a network's name");
-    assert!(desk.good("show one").out.contains("internal:lab, 52:54:00:"));
+    assert!(desk.good("show one").out.contains("internal:lab, virtio, 52:54:00:"));
     let show = desk.good("show one --json").json();
     assert_eq!(show["machine"]["network"][1]["network"], "internal:lab");
     desk.good("set one net1.network=internal:full");
@@ -437,9 +481,18 @@ fn what_goes_through_a_card_is_counted_and_captured() {
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&file.metadata().unwrap()) & 0o777, 0o600);
     let list = desk.good("net one list").out;
     assert!(list.contains("link  sent 3 (180 bytes), received 2 (120 bytes), lost 0, captured"), "{list}");
+    // What is in a file is lost only for a capture.
+    std::fs::write(&file, "kept").unwrap();
+    desk.bad(&format!("{begin} --card net7"), "there is no such card");
+    assert_eq!(std::fs::read(&file).unwrap(), b"kept");
+    let hidden = std::fs::read_dir(desk.folder.path())
+        .unwrap()
+        .filter(|child| child.as_ref().unwrap().file_name().as_encoded_bytes().starts_with(b"."));
+    assert_eq!(hidden.count(), 0);
     desk.good("net one capture off");
     desk.bad("net one capture off", "nothing of net0 is being captured");
     desk.bad("net one capture /no/such/file", "cannot write /no/such/file");
+    desk.bad("net one capture /dev/null", "/dev/null is not a file");
 }
 
 #[test]

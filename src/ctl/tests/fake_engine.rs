@@ -1,7 +1,13 @@
 //! Stands in for `dormer-vm`, `dormer-nat` and `dormer-switch` in tests of those who start them: speaks the start protocol and QMP, and writes what
 //! it is told into its “serial port”, where tests read it.
 //!
-//! A machine whose name has “fail” or “die” in it does that. A forward of host port 1 is refused.
+//! A machine whose name has “fail” or “die” in it does that; the tray of one that is “stuck” is. A forward of host port 1 is refused.
+//! “play RATE CHANNELS FRAMES” on the serial line has it play to the consoles that listen (`player.rs`).
+
+#[path = "../../console/fake_engine.rs"]
+mod console_end;
+mod pattern;
+mod player;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
@@ -12,6 +18,7 @@ use std::process::exit;
 use std::sync::{Arc, Mutex};
 
 use api::spec::Start;
+use player::Player;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg};
 use serde_json::{Value, json};
 
@@ -79,9 +86,13 @@ struct State {
     paused: bool,
     serial: String,
     captured: bool,
+    stuck: bool,
     cables: Vec<OwnedFd>,
     asked: u64,
     clients: Vec<UnixStream>,
+    player: Option<Player>,
+    /// Devices with their files.
+    usb: Vec<(Value, OwnedFd)>,
 }
 
 impl State {
@@ -117,12 +128,21 @@ fn engine() {
     }
     let mut fds: Vec<_> = fds.into_iter().map(Some).collect();
     let listener = UnixListener::from(fds[start.control.0 as usize].take().unwrap());
+    let player = Player::new(fds[start.ui.0 as usize].take().unwrap(), &start.machine.name);
     let networks = start.machine.networks.iter();
     let cables = networks.filter_map(|network| fds[network.stream?.0 as usize].take()).collect();
     let drives: Vec<_> =
         start.machine.drives.iter().map(|drive| format!("{}={}", drive.id, drive.image.is_some())).collect();
     let serial = format!("login: {} networks={}\r\n", drives.join(" "), start.machine.networks.len());
-    let state = Arc::new(Mutex::new(State { paused: start.paused, serial, cables, ..State::default() }));
+    let stuck = start.machine.name.contains("stuck");
+    let state = Arc::new(Mutex::new(State {
+        paused: start.paused,
+        serial,
+        cables,
+        stuck,
+        player: Some(player),
+        ..State::default()
+    }));
     say("\"running\"");
     for client in listener.incoming() {
         let (state, client) = (Arc::clone(&state), client.unwrap());
@@ -168,7 +188,13 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
             state.tell(if state.paused { "STOP" } else { "RESUME" }, json!({}));
         }
         "x-dormer-text" => return Ok(json!({ "lines": ["Fake BIOS   ", format!("paused: {}", state.paused), ""] })),
-        "x-dormer-serial-write" => state.serial.push_str(arguments["text"].as_str().unwrap()),
+        "x-dormer-serial-write" => {
+            let text = arguments["text"].as_str().unwrap();
+            state.serial.push_str(text);
+            if let (Some(words), Some(player)) = (text.strip_prefix("play "), &state.player) {
+                state.serial.push_str(&player.play(words));
+            }
+        }
         "x-dormer-serial-read" => {
             let from = arguments["from"].as_u64().unwrap() as usize;
             let text = state.serial.get(from..).unwrap_or_default();
@@ -207,6 +233,7 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
                 "sent-bytes": 180, "dropped": 0, "received": 2, "received-bytes": 120, "captured": state.captured,
             }]));
         }
+        "x-dormer-capture" if arguments["name"] != "net0" => return Err("there is no such card".into()),
         "x-dormer-capture" => {
             let file = fds.into_iter().next().ok_or("no descriptor")?;
             File::from(file).write_all(b"frames").unwrap();
@@ -214,6 +241,29 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
         }
         "x-dormer-capture-end" if !state.captured => return Err("nothing of net0 is being captured".into()),
         "x-dormer-capture-end" => state.captured = false,
+        "x-dormer-usb-attach" => {
+            let node = fds.into_iter().next().ok_or("no descriptor")?;
+            let (id, name) = (arguments["id"].clone(), arguments["name"].clone());
+            if name.as_str().is_some_and(|name| name.contains("broken")) {
+                return Err("the device does not answer".into());
+            }
+            let port = state.usb.len() + 1;
+            let answer = json!({ "id": id, "port": port, "speed": "high" });
+            let device =
+                json!({ "id": id, "name": name, "vendor": 0x781, "product": 0x5581, "speed": "high", "port": port });
+            state.usb.push((device, node));
+            return Ok(answer);
+        }
+        "x-dormer-usb-detach" => {
+            let before = state.usb.len();
+            state.usb.retain(|(device, _)| device["id"] != arguments["id"]);
+            if state.usb.len() == before {
+                return Err("the machine has no such device".into());
+            }
+            state.tell("X_DORMER_USB_DETACHED", json!({ "id": arguments["id"], "reason": "detached" }));
+        }
+        "x-dormer-query-usb" => return Ok(state.usb.iter().map(|(device, _)| device.clone()).collect()),
+        "eject" if state.stuck => return Err("the tray is stuck".into()),
         "eject" => state.serial.push_str(&format!("[{} out]", arguments["id"])),
         _ => return Err(format!("there is no command {name}")),
     }

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use api::machine::{Attachment, Network};
 use uuid::Uuid;
@@ -14,6 +15,8 @@ use uuid::Uuid;
 use super::{nat, switch, tap};
 use crate::error::{Result, Trying};
 
+/// How long a helper may take to answer. What it does takes no time, but its program may come from a slow disk that others use too.
+pub(super) const READY: Duration = Duration::from_secs(30);
 /// Most bytes of a helper's last words.
 const WORDS_BYTES: u64 = 64 << 10;
 

@@ -36,15 +36,26 @@ pub fn eject(entry: &mut Entry, drive: &str) -> Result<()> {
     let _turn = entry.turn()?;
     *entry = entry.reload()?;
     let index = find(entry, drive)?;
-    if std::mem::take(&mut entry.machine.drives[index].installer) {
+    let installer = std::mem::take(&mut entry.machine.drives[index].installer);
+    if installer {
         // First, so that nobody who hears of it takes the person for the engine.
         entry.save()?;
     }
-    if !entry.is_stopped() {
-        entry.running()?.control()?.execute(&Command::Eject { id: drive.to_owned() })?;
+    if !entry.is_stopped()
+        && let Err(error) = take_out(entry, drive)
+    {
+        entry.machine.drives[index].installer = installer;
+        // What failed first is the error to tell.
+        let _ = entry.save();
+        return Err(error);
     }
     entry.machine.drives[index].image = None;
     entry.save()
+}
+
+fn take_out(entry: &Entry, drive: &str) -> Result<()> {
+    entry.running()?.control()?.execute(&Command::Eject { id: drive.to_owned() })?;
+    Ok(())
 }
 
 /// A CD drive's place among the drives.

@@ -10,20 +10,12 @@ use api::control::{Command, DriveStatus};
 use api::machine::{Drive, DriveKind};
 
 use crate::entry::{ASK, Entry};
-use crate::error::{Result, Trying};
+use crate::error::Result;
 use crate::image;
 
 /// Is an installer's CD in it?
 fn has_installer(drive: &Drive) -> bool {
     drive.kind == DriveKind::Cd && drive.installer && drive.image.is_some()
-}
-
-/// Waits for this process's turn to change the machine's file, and reads what others have written. The turn ends with the descriptor.
-fn turn(entry: &mut Entry) -> Result<File> {
-    let turn = File::open(&entry.folder).at("open", &entry.folder)?;
-    turn.lock().at("lock", &entry.folder)?;
-    *entry = entry.reload()?;
-    Ok(turn)
 }
 
 /// Takes the installer's CD out of a stopped machine that has a system on one of its disks now, and says so in a sentence. The caller
@@ -33,7 +25,8 @@ pub(super) fn take_out(entry: &mut Entry) -> Result<Option<String>> {
     if !drives.iter().any(has_installer) || !drives.iter().any(|drive| is_installed(entry, drive)) {
         return Ok(None);
     }
-    let _turn = turn(entry)?;
+    let _turn = entry.turn()?;
+    *entry = entry.reload()?;
     let Some(drive) = entry.machine.drives.iter_mut().find(|drive| has_installer(drive)) else { return Ok(None) };
     let image = drive.image.take().unwrap_or_default();
     entry.save()?;
@@ -63,7 +56,8 @@ pub fn note_installer_out(entry: &mut Entry) -> Result<bool> {
         return Ok(false);
     }
     let drives: Vec<DriveStatus> = entry.running()?.control_within(ASK)?.ask(&Command::QueryBlock {})?;
-    let _turn = turn(entry)?;
+    let _turn = entry.turn()?;
+    *entry = entry.reload()?;
     let names = entry.machine.drive_names();
     let is_out = |name: &String| drives.iter().any(|drive| drive.device == *name && !drive.inserted);
     let mut news = false;

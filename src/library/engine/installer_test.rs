@@ -18,13 +18,14 @@ fn machine(library: &Library, folder: &Path, name: &str, format: ImageFormat) ->
     library.create(&new).unwrap()
 }
 
-/// A first sector with code and a partition.
+/// A first sector with code and a partition, and something behind it.
 fn installed() -> Vec<u8> {
-    let mut sector = vec![0; SECTOR];
-    sector[0] = 0xeb;
-    sector[446..462].copy_from_slice(&[0x80, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0]);
-    sector[510..].copy_from_slice(&[0x55, 0xaa]);
-    sector
+    let mut sectors = vec![0; 2 * SECTOR];
+    sectors[0] = 0xeb;
+    sectors[446..462].copy_from_slice(&[0x80, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0]);
+    sectors[510..512].copy_from_slice(&[0x55, 0xaa]);
+    sectors[SECTOR] = 0xeb;
+    sectors
 }
 
 #[test]

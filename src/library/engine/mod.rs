@@ -8,6 +8,7 @@ mod cable;
 mod capture;
 mod drive;
 mod installer;
+mod keeper;
 mod live;
 mod nat;
 mod running;
@@ -15,15 +16,17 @@ mod runtime;
 mod start;
 mod switch;
 mod tap;
+mod usb;
 
 pub use capture::{begin as begin_capture, end as end_capture};
 pub use drive::{eject, insert};
 pub use installer::note_installer_out;
 pub(crate) use live::follow;
 pub use running::Running;
-pub(crate) use runtime::{forget, sweep};
+pub(crate) use runtime::{folders, forget, is_running, sweep};
 pub(crate) use start::open_image;
 pub use start::{Options, start, start_locked};
+pub use usb::{attach_usb, detach_usb, usb_gone, usb_of};
 
 use std::path::PathBuf;
 

@@ -8,7 +8,6 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use api::machine::{Forward, Network, Protocol};
 use serde_json::{Value, json};
@@ -18,8 +17,6 @@ use super::{cable, runtime};
 use crate::error::{Error, Result, Trying};
 
 const PROGRAM: &str = "dormer-nat";
-/// Binding a few ports takes no time.
-const READY: Duration = Duration::from_secs(10);
 /// Most bytes of its answer.
 const ANSWER_BYTES: u64 = 64 << 10;
 
@@ -97,8 +94,8 @@ impl Commands {
     fn connect(uuid: Uuid, card: usize) -> Result<Self> {
         let path = runtime::network_path(uuid, card)?;
         let connected = UnixStream::connect(path).and_then(|stream| {
-            stream.set_read_timeout(Some(READY))?;
-            stream.set_write_timeout(Some(READY))?;
+            stream.set_read_timeout(Some(cable::READY))?;
+            stream.set_write_timeout(Some(cable::READY))?;
             Ok(stream)
         });
         match connected {

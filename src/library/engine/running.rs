@@ -64,6 +64,11 @@ impl Running {
         self.sockets.join("control")
     }
 
+    /// Where its sockets are.
+    pub(super) fn sockets(&self) -> &Path {
+        &self.sockets
+    }
+
     /// A connection for a console ([`api::ui`]).
     pub fn ui(&self) -> Result<OwnedFd> {
         let path = self.sockets.join("ui");

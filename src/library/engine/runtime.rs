@@ -17,6 +17,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 use uuid::Uuid;
 
 use crate::error::{Error, Result, Trying};
+use crate::usb;
 
 /// A folder whose engine is just being started has nobody who accepts for an instant.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -63,6 +64,7 @@ pub(super) struct Sockets {
 /// Makes an engine's folder anew. The machine's lock must be held.
 pub(super) fn make(uuid: Uuid) -> Result<Sockets> {
     let folder = base(true)?.join(uuid.to_string());
+    usb::give_back(&folder);
     match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at("remove", &folder),
         _ => {}
@@ -119,25 +121,32 @@ pub(super) fn connect_ui(path: &Path) -> rustix::io::Result<OwnedFd> {
 /// Removes the folder of an engine that is gone. The machine's lock must be held, or the machine deleted.
 pub(crate) fn forget(uuid: Uuid) {
     if let Ok(folder) = folder(uuid) {
+        usb::give_back(&folder);
         // It is in memory and in nobody's way: the next start removes it, or the logout.
         let _ = std::fs::remove_dir_all(folder);
     }
 }
 
+/// The folders of engines, of those too that are gone.
+pub(crate) fn folders() -> Vec<PathBuf> {
+    let folders = base(false).ok().and_then(|base| std::fs::read_dir(base).ok()).into_iter().flatten().flatten();
+    let is_engine = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| Uuid::parse_str(name).is_ok());
+    folders.filter(|folder| is_engine(&folder.file_name())).map(|folder| folder.path()).collect()
+}
+
+/// Does somebody listen in an engine's folder? In one that is being made, not yet.
+pub(crate) fn is_running(folder: &Path) -> bool {
+    let refused = UnixStream::connect(folder.join("control")).err().map(|error| error.kind());
+    !matches!(refused, Some(std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound))
+}
+
 /// Removes the folders of engines that are gone.
 pub(crate) fn sweep() {
-    let Ok(base) = base(false) else { return };
-    let Ok(folders) = std::fs::read_dir(base) else { return };
-    for folder in folders.flatten() {
-        let is_engine = folder.file_name().to_str().is_some_and(|name| Uuid::parse_str(name).is_ok());
-        let path = folder.path();
+    for path in folders() {
         let old =
             path.metadata().and_then(|data| data.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
-        let refused = || {
-            let refused = UnixStream::connect(path.join("control")).err().map(|error| error.kind());
-            matches!(refused, Some(std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound))
-        };
-        if is_engine && old && refused() {
+        if old && !is_running(&path) {
+            usb::give_back(&path);
             // As in `forget`.
             let _ = std::fs::remove_dir_all(path);
         }

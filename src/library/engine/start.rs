@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use api::machine::{DiskCache, Drive, DriveBus, DriveKind, Firmware, RealTimeClock};
+use api::machine::{DiskCache, Drive, DriveBus, DriveKind, Firmware, Network, NetworkModel, RealTimeClock};
 use api::spec::{
     DriveSpec, DriveSpecKind, FdIndex, FirmwareSpec, ImageSpec, MachineSpec, NetworkSpec, START_BYTES, START_FDS,
     Start, Started,
@@ -30,11 +30,12 @@ use super::runtime::{self, Sockets};
 use super::{Running, installer, program};
 use crate::entry::Entry;
 use crate::error::{Error, Result, Trying};
+use crate::kvm::KvmState;
 use crate::lock::Lock;
 use crate::{firmware, host, kvm, room};
 
 /// How long a machine may take until it runs.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// Most bytes of an answer.
 const ANSWER_BYTES: usize = 64 << 10;
 /// A log as long as this is put aside before the next start.
@@ -49,7 +50,7 @@ pub struct Options {
     pub debug_logs: bool,
 }
 
-/// Starts a stopped machine. Blocks until it runs (20 s at most).
+/// Starts a stopped machine. Blocks until it runs (60 s at most).
 pub fn start(entry: &Entry, options: &Options) -> Result<Running> {
     let lock = entry.lock()?;
     start_locked(entry, lock, options)
@@ -73,6 +74,7 @@ pub fn start_locked(entry: &Entry, lock: Lock, options: &Options) -> Result<Runn
             entry.starts_now();
             let mut running = Running::attach(entry.machine.uuid)?.of(entry);
             running.notes = parts.notes;
+            running.notes.extend(super::usb::attach_at_start(entry));
             Ok(running)
         }
         Err(error) => {
@@ -131,7 +133,9 @@ impl Parts {
                 Cable::Tap(device) => (None, Some(self.add(device))),
             };
             let words = network.attachment.to_string();
-            networks.push(NetworkSpec { id, mac: network.mac, network: words, stream, tap, link: network.link });
+            let rom = self.card_rom(entry, network, &id)?;
+            let (model, mac, link) = (network.model, network.mac, network.link);
+            networks.push(NetworkSpec { id, model, rom, mac, network: words, stream, tap, link });
         }
         let spec = MachineSpec {
             name: machine.name.clone(),
@@ -147,8 +151,11 @@ impl Parts {
             video_rom,
             drives,
             networks,
+            sound: machine.sound.card,
+            usb: machine.usb.clone(),
             boot: machine.boot_order(),
             resolution: machine.resolution,
+            video_memory: machine.video_memory,
             virtio_input: machine.virtio_input,
             serial,
             debugcon,
@@ -178,6 +185,24 @@ impl Parts {
         }
     }
 
+    /// What starts a machine from an e1000. UEFI brings its own for virtio, and nothing else needs one.
+    fn card_rom(&mut self, entry: &Entry, network: &Network, id: &str) -> Result<Option<FdIndex>> {
+        if network.model != NetworkModel::E1000 {
+            return Ok(None);
+        }
+        match firmware::card_rom() {
+            Some(path) => Ok(Some(self.add(File::open(&path).at("read", &path)?))),
+            None => {
+                if entry.machine.boot.iter().any(|name| name == id) {
+                    self.notes.push(format!(
+                        "This computer has nothing that starts machines from {id}: install the package “ipxe-qemu”."
+                    ));
+                }
+                Ok(None)
+            }
+        }
+    }
+
     fn drives(&mut self, entry: &Entry) -> Result<Vec<DriveSpec>> {
         let named = entry.machine.drives.iter().zip(entry.machine.drive_names());
         let spec = |(drive, id): (&Drive, String)| {
@@ -185,6 +210,7 @@ impl Parts {
                 (DriveKind::Cd, _) => DriveSpecKind::AhciCd,
                 (DriveKind::Disk, DriveBus::Ahci) => DriveSpecKind::AhciDisk,
                 (DriveKind::Disk, DriveBus::Virtio) => DriveSpecKind::VirtioBlk,
+                (DriveKind::Disk, DriveBus::Usb) => DriveSpecKind::UsbDisk,
             };
             Ok(DriveSpec { id, kind, image: self.image(entry, drive)?, installer: drive.installer })
         };
@@ -254,11 +280,11 @@ fn open_image_with(path: &Path, read_only: bool, flags: OFlags) -> Result<File> 
 
 /// Why `/dev/kvm` does not open, and what to do.
 fn no_kvm(error: &std::io::Error) -> Error {
-    let state = kvm::check();
-    match state.advice() {
-        Some(advice) => Error::Kvm(format!("{} {advice}", state.sentence())),
-        None => Error::Kvm(format!("cannot open {}: {error}", kvm::NODE)),
-    }
+    Error::Kvm(match kvm::check() {
+        // It did not open, whatever is there now.
+        KvmState::Ready => KvmState::Failed(format!("cannot open {}: {error}", kvm::NODE)),
+        state => state,
+    })
 }
 
 /// Seconds that this computer's local time is ahead of UTC now.

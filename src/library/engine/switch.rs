@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use api::machine::NetworkName;
 
@@ -14,15 +13,13 @@ use super::{cable, runtime};
 use crate::error::{Error, Result, Trying};
 
 const PROGRAM: &str = "dormer-switch";
-/// Meeting a few others takes no time.
-const READY: Duration = Duration::from_secs(10);
 
 /// Joins a network and gives back the engine's end of the cable.
 pub(super) fn start(name: &NetworkName, log: &Path) -> Result<OwnedFd> {
     let trying = || "start the network".to_owned();
     let (engine, frames) = UnixStream::pair().trying(trying)?;
     let (mut words, said) = UnixStream::pair().trying(trying)?;
-    words.set_read_timeout(Some(READY)).trying(trying)?;
+    words.set_read_timeout(Some(cable::READY)).trying(trying)?;
     let mut log = cable::open_log(log)?;
     let mut command = Command::new(super::program(PROGRAM)?);
     command

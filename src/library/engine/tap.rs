@@ -11,7 +11,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use api::machine::InterfaceName;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -28,8 +27,6 @@ const DEVICE: &str = "/dev/net/tun";
 /// Where distributions install QEMU's bridge helper.
 const BRIDGE_HELPERS: [&str; 3] =
     ["/usr/lib/qemu/qemu-bridge-helper", "/usr/libexec/qemu-bridge-helper", "/usr/libexec/qemu/qemu-bridge-helper"];
-/// Making a device takes no time.
-const READY: Duration = Duration::from_secs(10);
 
 /// `_IOW('T', 202, int)`.
 const TUNSETIFF: Opcode = 0x4004_54ca;
@@ -137,7 +134,7 @@ pub(super) fn on_bridge(name: &InterfaceName, log: &Path) -> Result<OwnedFd> {
 fn ask(helper: &Path, name: &InterfaceName, log: &Path) -> Result<OwnedFd> {
     let trying = || format!("connect to the bridge “{name}”");
     let (ours, theirs) = UnixStream::pair().trying(trying)?;
-    ours.set_read_timeout(Some(READY)).trying(trying)?;
+    ours.set_read_timeout(Some(cable::READY)).trying(trying)?;
     let mut log = cable::open_log(log)?;
     let mut child = Command::new(helper)
         .args(["--fd=0", &format!("--br={name}")])

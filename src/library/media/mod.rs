@@ -25,6 +25,7 @@ use api::machine::{Firmware, ImageFormat, Profile, Wants};
 
 pub use boot::Boots;
 pub use iso::Volume;
+pub use why::{Obstacle, WhyDevices, WhyFirmware};
 pub use windows::Windows;
 
 /// What a picked file cannot be used for, as a sentence.

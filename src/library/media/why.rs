@@ -1,46 +1,96 @@
-//! Why a machine for a medium gets the firmware and the devices that it gets: sentences for people.
+//! Why a machine for a medium gets the firmware and the devices that it gets, and what speaks against it.
 
 use api::machine::{Firmware, Profile};
 
 use super::{Boots, Medium, MediumKind, System};
 
+/// Why a machine gets its firmware. Shown, it is a sentence in English.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhyFirmware {
+    /// The image has nothing for UEFI.
+    #[error("BIOS: the image starts with nothing else.")]
+    OnlyBios,
+    /// The image has nothing for BIOS.
+    #[error("UEFI: the image starts with nothing else.")]
+    OnlyUefi,
+    /// No 32-bit UEFI is at hand.
+    #[error("BIOS: there is no UEFI for 32-bit Windows.")]
+    NarrowWindows,
+    /// Windows before UEFI.
+    #[error("BIOS: Windows 7 and older start with it.")]
+    OldWindows,
+    /// A system before UEFI.
+    #[error("BIOS: systems of that age start with it.")]
+    OldSystem,
+    /// Nobody knows what it is.
+    #[error("UEFI: most systems of today start with it.")]
+    MostSystems,
+    /// Windows after BIOS.
+    #[error("UEFI: Windows 8 and newer are made for it.")]
+    NewWindows,
+    /// A system of today.
+    #[error("UEFI, as on computers of today.")]
+    Today,
+}
+
+/// Why a machine gets its devices. Shown, it is a sentence in English.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhyDevices {
+    /// Nobody knows which drivers are on the disk.
+    #[error("The disk is connected as any system finds it.")]
+    AnySystem,
+    /// It knows virtio.
+    #[error("The fastest devices (virtio): it has drivers for them.")]
+    Fastest,
+    /// It knows what real computers have.
+    #[error("Devices that work with its own drivers.")]
+    OwnDrivers,
+    /// It is older than these.
+    #[error("Devices of old computers, and no network card.")]
+    Old,
+}
+
+/// What a person should know before they install a system here. Shown, it is sentences in English.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// Its installer refuses a computer without a TPM 2.0 and Secure Boot.
+    #[error(
+        "Windows 11 installs only on computers with a TPM 2.0 and Secure Boot. Dormer’s machines do not have them yet, so its \
+         installer will say that this PC cannot run Windows 11."
+    )]
+    Windows11,
+}
+
 impl Medium {
     /// Why this firmware.
-    pub fn why_firmware(&self) -> &'static str {
+    pub fn why_firmware(&self) -> WhyFirmware {
         let System { profile, windows, recognised, .. } = &self.system;
         let narrow = windows.as_ref().is_some_and(super::Windows::is_32_bit);
         match (self.boots, self.firmware()) {
-            (Boots { bios: true, uefi: false }, _) => "BIOS: the image starts with nothing else.",
-            (Boots { bios: false, uefi: true }, _) => "UEFI: the image starts with nothing else.",
-            (_, Firmware::Bios) if narrow => "BIOS: there is no UEFI for 32-bit Windows.",
-            (_, Firmware::Bios) if windows.is_some() => "BIOS: Windows 7 and older start with it.",
-            (_, Firmware::Bios) => "BIOS: systems of that age start with it.",
-            (_, Firmware::Uefi) if !recognised => "UEFI: most systems of today start with it.",
-            (_, Firmware::Uefi) if *profile == Profile::Windows => "UEFI: Windows 8 and newer are made for it.",
-            (_, Firmware::Uefi) => "UEFI, as on computers of today.",
+            (Boots { bios: true, uefi: false }, _) => WhyFirmware::OnlyBios,
+            (Boots { bios: false, uefi: true }, _) => WhyFirmware::OnlyUefi,
+            (_, Firmware::Bios) if narrow => WhyFirmware::NarrowWindows,
+            (_, Firmware::Bios) if windows.is_some() => WhyFirmware::OldWindows,
+            (_, Firmware::Bios) => WhyFirmware::OldSystem,
+            (_, Firmware::Uefi) if !recognised => WhyFirmware::MostSystems,
+            (_, Firmware::Uefi) if *profile == Profile::Windows => WhyFirmware::NewWindows,
+            (_, Firmware::Uefi) => WhyFirmware::Today,
         }
     }
 
     /// Why these devices.
-    pub fn why_devices(&self) -> &'static str {
+    pub fn why_devices(&self) -> WhyDevices {
         match (self.system.profile, self.kind) {
-            // Nobody knows which drivers are on it.
-            (Profile::Linux, MediumKind::Disk) if self.system.id.is_none() => {
-                "The disk is connected as any system finds it."
-            }
-            (Profile::Linux, _) => "The fastest devices (virtio): it has drivers for them.",
-            (Profile::Windows, _) => "Devices that work with its own drivers.",
-            (Profile::Legacy, _) => "Devices of old computers, and no network card.",
+            (Profile::Linux, MediumKind::Disk) if self.system.id.is_none() => WhyDevices::AnySystem,
+            (Profile::Linux, _) => WhyDevices::Fastest,
+            (Profile::Windows, _) => WhyDevices::OwnDrivers,
+            (Profile::Legacy, _) => WhyDevices::Old,
         }
     }
 
-    /// What a person should know before they install it here.
-    pub fn warning(&self) -> Option<&'static str> {
-        let windows = self.system.windows.as_ref()?;
-        windows.wants_tpm().then_some(
-            "Windows 11 installs only on computers with a TPM 2.0 and Secure Boot. Dormer’s machines do not have them yet, so its \
-             installer will say that this PC cannot run Windows 11.",
-        )
+    /// What keeps the system from being installed here.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.system.windows.as_ref()?.wants_tpm().then_some(Obstacle::Windows11)
     }
 }
 
@@ -66,24 +116,25 @@ mod tests {
     fn reasons_suit_the_choice() {
         let windows = |version, processor| Some(Windows { version, processor, ..Windows::default() });
         let both = (true, true);
-        for (boots, label, windows, words) in [
-            ((true, false), "Debian", None, "BIOS: the image"),
-            ((false, true), "Debian", None, "UEFI: the image"),
-            (both, "Debian", None, "UEFI, as on"),
-            (both, "FREEDOS", None, "BIOS: systems of that age"),
-            (both, "PHOTOS", None, "UEFI: most"),
-            (both, "", windows((10, 0, 26100), 9), "UEFI: Windows 8 and newer"),
-            (both, "", windows((6, 1, 7601), 9), "BIOS: Windows 7 and older"),
-            (both, "", windows((10, 0, 19041), 0), "BIOS: there is no UEFI"),
+        for (boots, label, windows, why) in [
+            ((true, false), "Debian", None, WhyFirmware::OnlyBios),
+            ((false, true), "Debian", None, WhyFirmware::OnlyUefi),
+            (both, "Debian", None, WhyFirmware::Today),
+            (both, "FREEDOS", None, WhyFirmware::OldSystem),
+            (both, "PHOTOS", None, WhyFirmware::MostSystems),
+            (both, "", windows((10, 0, 26100), 9), WhyFirmware::NewWindows),
+            (both, "", windows((6, 1, 7601), 9), WhyFirmware::OldWindows),
+            (both, "", windows((10, 0, 19041), 0), WhyFirmware::NarrowWindows),
         ] {
             let medium = medium(boots, label, windows);
-            let why = medium.why_firmware();
-            assert!(why.starts_with(words), "{label}: {why}");
-            assert_eq!(why.starts_with("UEFI"), medium.firmware() == Firmware::Uefi, "{label}: {why}");
-            assert!(!medium.why_devices().is_empty());
+            assert_eq!(medium.why_firmware(), why, "{label}");
+            assert_eq!(why.to_string().starts_with("UEFI"), medium.firmware() == Firmware::Uefi, "{label}: {why}");
         }
-        assert!(medium(both, "", windows((10, 0, 26100), 9)).warning().is_some());
-        assert!(medium(both, "", windows((10, 0, 19045), 9)).warning().is_none());
-        assert!(medium(both, "Debian", None).warning().is_none());
+        assert_eq!(medium(both, "Debian", None).why_devices(), WhyDevices::Fastest);
+        assert_eq!(medium(both, "FREEDOS", None).why_devices(), WhyDevices::Old);
+        assert_eq!(medium(both, "", windows((10, 0, 19045), 9)).why_devices(), WhyDevices::OwnDrivers);
+        assert_eq!(medium(both, "", windows((10, 0, 26100), 9)).obstacle(), Some(Obstacle::Windows11));
+        assert_eq!(medium(both, "", windows((10, 0, 19045), 9)).obstacle(), None);
+        assert_eq!(medium(both, "Debian", None).obstacle(), None);
     }
 }
