@@ -1,7 +1,7 @@
 //! The host key: what a person holds, over a machine's screen, for a combination that is the console's and not the guest's.
 //!
-//! Host+G gives keyboard and pointer back to the desktop, Host+F leads into full screen and out of it. A host key that is a single key
-//! is never the guest's, and gives both back too when it is pressed alone; of several keys the guest hears as of all others.
+//! Host+G gives keyboard and pointer back to the desktop, Host+F leads into full screen and out of it, Host+M mutes the machine. A host key
+//! that is a single key is never the guest's, and gives both back too when it is pressed alone; of several keys the guest hears as of all others.
 
 use crate::choice::Choice;
 use crate::i18n::gettext;

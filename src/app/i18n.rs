@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 pub(crate) use gettextrs::gettext;
-use gettextrs::{bind_textdomain_codeset, bindtextdomain, textdomain};
+use gettextrs::{bind_textdomain_codeset, bindtextdomain, ngettext, textdomain};
 
 use crate::config;
 
@@ -28,9 +28,20 @@ fn folder() -> PathBuf {
 
 /// A translated sentence with names put in for `{name}`.
 pub(crate) fn gettext_f(sentence: &str, names: &[(&str, &str)]) -> String {
+    fill(&gettext(sentence), names)
+}
+
+/// A translated sentence that says one thing of one and of many, with the number put in for `{count}`, and names.
+pub(crate) fn ngettext_f(one: &str, many: &str, count: usize, names: &[(&str, &str)]) -> String {
+    let number = count.to_string();
+    let names = [&[("count", number.as_str())], names].concat();
+    // No language has forms that differ beyond that.
+    fill(&ngettext(one, many, u32::try_from(count).unwrap_or(u32::MAX)), &names)
+}
+
+fn fill(sentence: &str, names: &[(&str, &str)]) -> String {
     let mut text = String::new();
-    let translated = gettext(sentence);
-    let mut rest = translated.as_str();
+    let mut rest = sentence;
     // From left to right, so that a brace in a value is never taken for a name.
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
@@ -54,11 +65,13 @@ pub(crate) fn gettext_f(sentence: &str, names: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::gettext_f;
+    use super::{gettext_f, ngettext_f};
 
     #[test]
     fn names() {
         let names = [("a", "{b}"), ("b", "2")];
         assert_eq!(gettext_f("{b} {a}, {c} { } {", &names), "2 {b}, {c} { } {");
+        let machines = |count| ngettext_f("{a} and {count} machine", "{a} and {count} machines", count, &names);
+        assert_eq!([machines(1), machines(2)], ["{b} and 1 machine", "{b} and 2 machines"]);
     }
 }

@@ -20,8 +20,10 @@ mod launch;
 mod machines;
 mod meter;
 mod preferences;
+mod reasons;
 mod sort_by;
 mod thumbnail;
+mod usb;
 mod view_as;
 mod words;
 

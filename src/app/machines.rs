@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use api::control::{Command, Event, NetworkStatus, RunState};
-use api::machine::{Attachment, DriveKind, ImageFormat};
-use api::settings::Key;
+use api::machine::{Attachment, DriveKind, ImageFormat, Machine, Sound, UsbAction};
+use api::settings::{Key, SoundKey};
 use api::ui::MAX_SIDE;
+use api::usb::UsbGone;
 use console::Console;
 use gtk::{gdk, glib};
 use library::control::Client;
 use library::logs::Source;
 use library::media::MediumKind;
 use library::media::osinfo::Database;
+use library::usb::Device;
 use library::{Broken, Discarded, Entry, Library, Loss, NewDisk, NewMachine, Progress, Result, Room, State};
 use uuid::Uuid;
 
@@ -36,10 +38,10 @@ pub(crate) enum Order {
     PowerButton,
     /// As if power failed.
     PowerOff,
-    /// Put this image into the CD drive.
-    InsertCd(PathBuf),
-    /// Take it out.
-    EjectCd,
+    /// Put this image into this CD drive.
+    InsertCd(String, PathBuf),
+    /// Take out what is in it.
+    EjectCd(String),
     /// Give it this name.
     Rename(String),
     /// Put it among those of this group; of none, where it is empty.
@@ -128,6 +130,13 @@ pub(crate) enum Happening {
     CaptureFailed(String),
     /// There is a system on its disk, and the installer's CD was taken out.
     InstallerOut,
+    /// It has a USB device of this computer no more.
+    UsbGone {
+        /// What people call it, if that is known.
+        name: Option<String>,
+        /// It was pulled out.
+        unplugged: bool,
+    },
     /// Its engine is gone.
     Gone,
 }
@@ -256,6 +265,51 @@ pub(crate) fn change(uuid: Uuid, change: &Change) -> Result<Entry> {
     }
 }
 
+/// Gives settings of a machine's sound these values, all or none, and says what it is then.
+pub(crate) fn set_sound(uuid: Uuid, values: &[(SoundKey, String)]) -> Result<Sound> {
+    let set = |machine: &mut Machine| values.iter().try_for_each(|(key, value)| machine.set(Key::Sound(*key), value));
+    Ok(Library::open()?.change(&find(uuid)?, set)?.machine.sound)
+}
+
+/// USB devices that are plugged in; none where nobody says.
+pub(crate) fn usb_devices() -> Vec<Device> {
+    library::usb::list().unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        Vec::new()
+    })
+}
+
+/// The USB device at this port, as it is now.
+pub(crate) fn usb_device(port: &str) -> Result<Device> {
+    Ok(library::usb::find(&library::usb::list()?, port)?.clone())
+}
+
+/// Gives a running machine a USB device, one that this computer will miss only if its owner says so.
+pub(crate) fn connect_usb(uuid: Uuid, port: &str, all_the_same: bool) -> Result<()> {
+    library::engine::attach_usb(&find(uuid)?, &usb_device(port)?, all_the_same)?;
+    Ok(())
+}
+
+/// Takes it back.
+pub(crate) fn disconnect_usb(uuid: Uuid, port: &str) -> Result<()> {
+    library::engine::detach_usb(&find(uuid)?, port)?;
+    Ok(())
+}
+
+/// The machine gets a device always from now on, or not by itself.
+pub(crate) fn always_usb(uuid: Uuid, device: &Device, always: bool) -> Result<()> {
+    let change = |machine: &mut Machine| {
+        let rules = &mut machine.usb.rules;
+        rules.retain(|rule| !device.fits(rule));
+        if always {
+            rules.insert(0, device.new_rule(UsbAction::Always));
+        }
+        Ok(())
+    };
+    Library::open()?.change(&find(uuid)?, change)?;
+    Ok(())
+}
+
 /// How large a machine's disks are and could be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DiskSizes {
@@ -340,8 +394,8 @@ pub(crate) fn carry_out(uuid: Uuid, order: &Order) -> Result<Vec<String>> {
         Order::Reset => command(Command::SystemReset {})?,
         Order::PowerButton => command(Command::SystemPowerdown {})?,
         Order::PowerOff => power_off(&entry)?,
-        Order::InsertCd(path) => library::engine::insert(&mut entry, CD, &library::media::inspect(path)?)?,
-        Order::EjectCd => library::engine::eject(&mut entry, CD)?,
+        Order::InsertCd(drive, path) => library::engine::insert(&mut entry, drive, &library::media::inspect(path)?)?,
+        Order::EjectCd(drive) => library::engine::eject(&mut entry, drive)?,
     }
     Ok(Vec::new())
 }
@@ -362,7 +416,7 @@ fn power_off(entry: &Entry) -> Result<()> {
 }
 
 /// The first CD drive, as control commands name it.
-const CD: &str = "cd0";
+pub(crate) const FIRST_CD: &str = "cd0";
 
 /// Connects to a running machine's screen.
 pub(crate) fn open_console(uuid: Uuid) -> Result<Console> {
@@ -407,8 +461,8 @@ fn is_installers(uuid: Uuid, drive: &str) -> bool {
 
 /// Tells what happens to a running machine until its engine is gone or nobody listens (`tell` answers false).
 pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
-    let client = find(uuid).and_then(|entry| entry.running()).and_then(|running| running.control());
-    let Ok(mut client) = client else {
+    let connected = find(uuid).and_then(|entry| entry.running()).and_then(|running| Ok((running.control()?, running)));
+    let Ok((mut client, running)) = connected else {
         tell(Happening::Gone);
         return;
     };
@@ -425,10 +479,22 @@ pub(crate) fn watch(uuid: Uuid, tell: impl Fn(Happening) -> bool) {
                 Event::BlockIoError { reason, nospace, .. } => Happening::DiskFailed { full: nospace, why: reason },
                 Event::NetworkDown { .. } => Happening::NetworkDown,
                 Event::CaptureFailed { reason, .. } => Happening::CaptureFailed(reason),
+                Event::UsbDetached { id, reason } => Happening::UsbGone {
+                    name: library::engine::usb_gone(&running, &id),
+                    unplugged: reason == UsbGone::Unplugged,
+                },
             },
             Err(_) => Happening::Gone,
         };
-        if !tell(happening.clone()) || happening == Happening::Gone {
+        let listens = tell(happening.clone());
+        if happening == Happening::Gone {
+            // Its USB devices are this computer's again.
+            if let Err(error) = running.wait_end(END) {
+                tracing::warn!("what the machine leaves stays: {error}");
+            }
+            return;
+        }
+        if !listens {
             return;
         }
         std::thread::sleep(PAUSE);

@@ -1,4 +1,4 @@
-//! Samples of a running machine's counters, one a second, for as long as somebody looks.
+//! Samples of a running machine's counters, one after the other, for as long as somebody looks.
 //!
 //! The engine has work with them when it is asked, and only then: a machine that nobody looks at is not measured.
 
@@ -11,8 +11,10 @@ use uuid::Uuid;
 
 use crate::machines;
 
-/// Time between two samples.
+/// Time between two samples of what is drawn over time.
 pub(crate) const PERIOD: Duration = Duration::from_secs(1);
+/// Time between two samples of what is shown at once.
+pub(crate) const SHORT_PERIOD: Duration = Duration::from_millis(400);
 /// How long an engine may take for one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -32,9 +34,9 @@ pub(crate) fn look() -> (Look, Looked) {
     (Look { _open: open }, Looked(closed))
 }
 
-/// Measures a machine until nobody looks or listens (`tell` answers false), or its engine is one that cannot be asked. An engine that
+/// Measures a machine, with this time between two samples, until nobody looks or listens (`tell` answers false), or its engine is one that cannot be asked. An engine that
 /// does not answer is asked again.
-pub(crate) fn measure(uuid: Uuid, looked: &Looked, tell: impl Fn(Sample) -> bool) {
+pub(crate) fn measure(uuid: Uuid, looked: &Looked, period: Duration, tell: impl Fn(Sample) -> bool) {
     let mut client = None;
     loop {
         match sample(uuid, &mut client) {
@@ -51,7 +53,7 @@ pub(crate) fn measure(uuid: Uuid, looked: &Looked, tell: impl Fn(Sample) -> bool
                 client = None;
             }
         }
-        if looked.0.recv_timeout(PERIOD) != Err(RecvTimeoutError::Timeout) {
+        if looked.0.recv_timeout(period) != Err(RecvTimeoutError::Timeout) {
             return;
         }
     }

@@ -103,23 +103,24 @@ impl Preferences {
     }
 }
 
+thread_local! {
+    /// The program's own schemas: a constant, but that GLib reads it from a file.
+    static OWN: Option<gio::SettingsSchemaSource> = own();
+}
+
 /// The schema: the system's, else the program's own.
 fn schema(id: &str) -> Option<gio::SettingsSchema> {
+    let installed = gio::SettingsSchemaSource::default().and_then(|source| source.lookup(id, true));
+    installed.or_else(|| OWN.with(|own| own.as_ref()?.lookup(id, false)))
+}
+
+fn own() -> Option<gio::SettingsSchemaSource> {
+    let folder = unpack(&glib::user_runtime_dir().join("dormer")).map_err(|error| error.to_string());
     let installed = gio::SettingsSchemaSource::default();
-    if let Some(schema) = installed.as_ref().and_then(|source| source.lookup(id, true)) {
-        return Some(schema);
-    }
-    let folder = glib::user_runtime_dir().join("dormer");
-    let own = unpack(&folder).map_err(|error| error.to_string()).and_then(|folder| {
+    let source = folder.and_then(|folder| {
         gio::SettingsSchemaSource::from_directory(&folder, installed.as_ref(), false).map_err(|error| error.to_string())
     });
-    match own {
-        Ok(source) => source.lookup(id, false),
-        Err(error) => {
-            tracing::warn!("preferences are not remembered: {error}");
-            None
-        }
-    }
+    source.inspect_err(|error| tracing::warn!("preferences are not remembered: {error}")).ok()
 }
 
 /// Puts the schemas into a folder below this one, unless they are there.

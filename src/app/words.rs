@@ -7,9 +7,12 @@ use api::machine::{Attachment, Drive, DriveKind, Firmware, Machine, check_name};
 use gtk::glib;
 use library::{Loss, State};
 
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::machines::Order;
+use crate::reasons;
 
+/// Most lines of a list in a question.
+const LISTED: usize = 10;
 /// Most characters of somebody else's words.
 const QUOTE: usize = 200;
 
@@ -112,7 +115,7 @@ pub(crate) fn name_problem(name: &str) -> Option<String> {
     if name.is_empty() {
         return Some(gettext("A machine needs a name."));
     }
-    check_name(name).err().map(|problem| sentence(&problem.to_string()))
+    check_name(name).err().as_ref().map(reasons::problem)
 }
 
 /// “Do you want this?”, for orders that lose something.
@@ -145,10 +148,43 @@ pub(crate) fn deletion(loss: &Loss) -> String {
     lines.join("\n")
 }
 
-/// What is lost when a machine stops without its system's consent.
-pub(crate) fn loss() -> String {
-    gettext(
+/// What deleting several machines does to their images.
+pub(crate) fn deletions(machines: &[(&str, &Loss)]) -> String {
+    let mut lines = vec![gettext("These machines are deleted, and the disks in their folders:")];
+    lines.extend(machines.iter().take(LISTED).map(|(name, loss)| {
+        let size = bytes(loss.goes.iter().map(|(_, bytes)| bytes).fold(0, |sum, bytes| sum.saturating_add(*bytes)));
+        gettext_f("• {name}, {size}", &[("name", &quote(name)), ("size", &size)])
+    }));
+    lines.extend(more(machines.len()));
+    let stays: Vec<_> = machines.iter().flat_map(|(_, loss)| &loss.stays).collect();
+    if !stays.is_empty() {
+        lines.push(String::new());
+        lines.push(gettext("These images stay where they are:"));
+        lines.extend(stays.iter().take(LISTED).map(|path| format!("• {}", quote(&path.display().to_string()))));
+        lines.extend(more(stays.len()));
+    }
+    lines.join("\n")
+}
+
+/// Machines, one below the other.
+pub(crate) fn names(names: &[&str]) -> String {
+    let lines = names.iter().take(LISTED).map(|name| format!("• {}", quote(name)));
+    lines.chain(more(names.len())).collect::<Vec<_>>().join("\n")
+}
+
+/// What a list of so many does not name.
+fn more(count: usize) -> Option<String> {
+    let rest = count.saturating_sub(LISTED);
+    (rest > 0).then(|| ngettext_f("and {count} more", "and {count} more", rest, &[]))
+}
+
+/// What is lost when so many machines stop without their systems' consent.
+pub(crate) fn loss(machines: usize) -> String {
+    ngettext_f(
         "What is not saved in it will be lost. To let its system end by itself, turn it off from within or press its power button.",
+        "What is not saved in them will be lost. To let their systems end by themselves, turn them off from within or press their power buttons.",
+        machines,
+        &[],
     )
 }
 

@@ -35,6 +35,23 @@ pub(crate) fn before(
     });
 }
 
+/// Says what cannot be done; a line that follows is one to copy.
+pub(crate) fn explain(parent: &impl IsA<gtk::Widget>, heading: &str, why: &str) {
+    let Some((words, line)) = why.split_once('\n') else { return tell(parent, heading, why) };
+    let dialog = adw::AlertDialog::new(Some(heading), Some(words));
+    let label = gtk::Label::builder().label(line).selectable(true).wrap(true).css_classes(["monospace"]).build();
+    label.set_wrap_mode(gtk::pango::WrapMode::WordChar);
+    dialog.set_extra_child(Some(&label));
+    dialog.add_responses(&[("close", &gettext("_Close")), ("copy", &gettext("Copy _Line"))]);
+    dialog.set_close_response("close");
+    let (clipboard, line) = (parent.clipboard(), line.to_owned());
+    choose(&dialog, parent, move |response| {
+        if response == "copy" {
+            clipboard.set_text(&line);
+        }
+    });
+}
+
 /// Says what cannot be done.
 pub(crate) fn tell(parent: &impl IsA<gtk::Widget>, heading: &str, body: &str) {
     let dialog = adw::AlertDialog::new(Some(heading), Some(body));

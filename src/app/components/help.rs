@@ -94,6 +94,12 @@ fn chapters() -> [Chapter; 3] {
                     ),
                 ),
                 (
+                    gettext("How do I hear the machine, and it me?"),
+                    gettext(
+                        "The speaker at the top of its window has volume, mute and the microphone, which is off until you turn it on. A machine that has none lacks a sound card: give it one in the settings, under Sound.",
+                    ),
+                ),
+                (
                     gettext("How do I turn it off?"),
                     gettext(
                         "From within, or with Press Power Button, which its system treats like the button of a real computer. Power Off pulls the plug: what is not saved is lost.",

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, LogText};
+use crate::reasons::reason;
 use crate::words;
 
 /// The dialog.
@@ -198,9 +199,7 @@ impl Component for LogsDialog {
         match message {
             LogsMsg::Refresh => {
                 self.reading = true;
-                sender.spawn_oneshot_command(move || {
-                    Found::Logs(machines::logs(uuid).map_err(|error| error.to_string()))
-                });
+                sender.spawn_oneshot_command(move || Found::Logs(machines::logs(uuid).map_err(|error| reason(&error))));
             }
             LogsMsg::Choose(index) => {
                 let index = index as usize;
@@ -222,7 +221,7 @@ impl Component for LogsDialog {
             LogsMsg::Report => {
                 self.reporting = true;
                 sender.spawn_oneshot_command(move || {
-                    Found::Report(machines::report(uuid).map_err(|error| error.to_string()))
+                    Found::Report(machines::report(uuid).map_err(|error| reason(&error)))
                 });
             }
             LogsMsg::Closed => drop(sender.output(())),

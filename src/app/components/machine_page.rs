@@ -13,7 +13,7 @@ use super::activity::{Activity, ActivityMsg};
 use crate::actions::section;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Summary;
-use crate::words;
+use crate::{reasons, words};
 
 /// The page.
 pub(crate) struct MachinePage {
@@ -64,7 +64,7 @@ impl SimpleComponent for MachinePage {
                 },
                 add_top_bar = &adw::Banner {
                     #[watch]
-                    set_title: &model.kvm.sentence(),
+                    set_title: &reasons::kvm(&model.kvm),
                     #[watch]
                     set_revealed: model.kvm != KvmState::Ready,
                     set_button_label: Some(&gettext("What to Do")),
@@ -291,15 +291,19 @@ fn menu() -> gio::Menu {
         &menu,
         &[
             (gettext("_Settings"), "win.settings"),
-            (gettext("Re_name…"), "win.rename"),
-            (gettext("Move to _Group…"), "win.group"),
-            (gettext("_Move to Folder…"), "win.move"),
-            (gettext("_Create Launcher"), "win.create-launcher"),
-            (gettext("Open _Folder"), "win.open-folder"),
             (gettext("Serial C_onsole"), "win.serial"),
             (gettext("Show _Logs"), "win.show-log"),
         ],
     );
+    section(
+        &menu,
+        &[
+            (gettext("Re_name…"), "win.rename"),
+            (gettext("Move to _Group…"), "win.group"),
+            (gettext("_Create Launcher"), "win.create-launcher"),
+        ],
+    );
+    section(&menu, &[(gettext("Open _Folder"), "win.open-folder"), (gettext("_Move to Folder…"), "win.move")]);
     section(&menu, &[(gettext("_Delete…"), "win.delete")]);
     menu
 }

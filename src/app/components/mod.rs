@@ -9,6 +9,7 @@ pub(crate) mod help;
 pub(crate) mod logs;
 pub(crate) mod machine_list;
 pub(crate) mod machine_page;
+pub(crate) mod menus;
 pub(crate) mod new_machine;
 mod number_row;
 mod pick_cd;

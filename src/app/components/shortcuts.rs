@@ -32,7 +32,7 @@ pub(crate) fn present(parent: &impl IsA<gtk::Window>) {
     match builder.object::<gtk::Window>("shortcuts") {
         Some(window) => {
             let host = HostKey::remembered();
-            for (id, key) in [("release", 'g'), ("full-screen", 'f')] {
+            for (id, key) in [("release", 'g'), ("full-screen", 'f'), ("mute", 'm')] {
                 if let Some(shortcut) = builder.object::<glib::Object>(id) {
                     shortcut.set_property("accelerator", host.accelerator(key));
                 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use self::card::Card;
 use self::history::Scale;
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::meter::{self, Look};
 use crate::words;
 
@@ -140,7 +140,9 @@ impl Activity {
                 self.round += 1;
                 let round = self.round;
                 sender.spawn_command(move |measured| {
-                    meter::measure(uuid, &looked, |sample| measured.send(Measured(round, sample)).is_ok());
+                    meter::measure(uuid, &looked, meter::PERIOD, |sample| {
+                        measured.send(Measured(round, sample)).is_ok()
+                    });
                 });
             }
             Some(_) => {}
@@ -158,10 +160,8 @@ impl Activity {
 
     fn add(&mut self, sample: &Sample, rates: Rates, seconds: usize) {
         let usage = &sample.usage;
-        let of = match usage.processors {
-            1 => gettext("of 1 processor"),
-            count => gettext_f("of {count} processors", &[("count", &count.to_string())]),
-        };
+        let processors = usize::try_from(usage.processors).unwrap_or(usize::MAX);
+        let of = ngettext_f("of {count} processor", "of {count} processors", processors, &[]);
         self.processors.add([Some(rates.load), None], seconds, [percent(rates.load), of]);
         let used = usage.memory as f64 / usage.memory_size.max(1) as f64;
         let size = gettext_f("of {size}", &[("size", &words::bytes(usage.memory_size))]);

@@ -109,6 +109,7 @@ impl ConsoleWindow {
     pub(super) fn leave(&mut self, answer: Answer, display: &Display, sender: &ComponentSender<Self>) {
         let order = match answer {
             Answer::KeepRunning => {
+                self.sound.leave(self.summary.uuid());
                 tell(sender, ConsoleOutput::Picture(display.texture()));
                 display.detach();
                 return tell(sender, ConsoleOutput::Closed);

@@ -13,13 +13,13 @@ use super::screenshot::Screenshot;
 use super::typed_text::TypedText;
 use super::typing::Typist;
 use super::window::ConsoleWindow;
-use super::{closing, grab, send_keys, view};
+use super::{closing, grab, send_keys, sound, view};
 use crate::actions;
 use crate::choice::Choice;
 use crate::components::{pick_cd, shortcuts};
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
-use crate::machines::Order;
+use crate::machines::{FIRST_CD, Order};
 use crate::preferences::Preferences;
 
 /// Actions that are not always there.
@@ -29,6 +29,8 @@ pub(super) struct Actions {
     picture: Vec<gio::SimpleAction>,
     eject: gio::SimpleAction,
     pause: gio::SimpleAction,
+    mute: gio::SimpleAction,
+    microphone: gio::SimpleAction,
 }
 
 /// What the machine is like.
@@ -40,8 +42,14 @@ pub(super) struct Possible {
     pub(super) paused: bool,
     /// There is a picture on its screen.
     pub(super) picture: bool,
-    /// Something is in its CD drive.
+    /// Something is in its first CD drive.
     pub(super) cd: bool,
+    /// It has a sound card.
+    pub(super) sound: bool,
+    /// Nobody hears it.
+    pub(super) muted: bool,
+    /// It may hear the microphone.
+    pub(super) microphone: bool,
 }
 
 impl Actions {
@@ -79,7 +87,7 @@ impl Actions {
                 window.set_fullscreened(!window.is_fullscreen());
             }
         });
-        let (pick, serial) = (sender.clone(), sender.clone());
+        let (pick, into, from, serial) = (sender.clone(), sender.clone(), sender.clone(), sender.clone());
         let live = vec![
             pause.clone(),
             keys,
@@ -88,7 +96,11 @@ impl Actions {
             actions::plain(root, "power-button", ask(Order::PowerButton)),
             actions::plain(root, "power-off", ask(Order::PowerOff)),
             actions::plain(root, "serial", move || serial.input(ConsoleMsg::Serial)),
-            actions::plain(root, "insert-cd", move || pick.input(ConsoleMsg::PickCd)),
+            actions::plain(root, "insert-cd", move || pick.input(ConsoleMsg::PickCd(FIRST_CD.into()))),
+            actions::with_text(root, "insert-into", move |drive| into.input(ConsoleMsg::PickCd(drive.into()))),
+            actions::with_text(root, "eject-from", move |drive| {
+                from.input(ConsoleMsg::Ask(Order::EjectCd(drive.into())));
+            }),
         ];
         let running = [("type-clipboard", TypedText::Clipboard), ("type-text", TypedText::Dialog)];
         let running = running.map(|(name, from)| {
@@ -100,27 +112,33 @@ impl Actions {
             let sender = sender.clone();
             actions::plain(root, name, move || sender.input(ConsoleMsg::Screenshot(to)))
         });
-        let eject = actions::plain(root, "eject-cd", ask(Order::EjectCd));
+        let eject = actions::plain(root, "eject-cd", ask(Order::EjectCd(FIRST_CD.into())));
         let insert = sender.clone();
         actions::with_text(root, "insert-cd-file", move |path| {
-            insert.input(ConsoleMsg::Ask(Order::InsertCd(path.into())));
+            insert.input(ConsoleMsg::Ask(Order::InsertCd(FIRST_CD.into(), path.into())));
         });
         actions::plain(root, "start-again", ask(Order::Start));
         let log = sender.clone();
         actions::plain(root, "show-log", move || drop(log.output(ConsoleOutput::ShowLog)));
+        let [mute, microphone] = sound::install(root, sender);
         closing::install(root, preferences);
         shortcuts::install(root);
-        Self { live, running: running.into(), picture: picture.into(), eject, pause }
+        Self { live, running: running.into(), picture: picture.into(), eject, pause, mute, microphone }
     }
 
     /// Actions follow the machine.
-    pub(super) fn follow(&self, Possible { live, paused, picture, cd }: Possible) {
+    pub(super) fn follow(&self, possible: Possible) {
+        let Possible { live, paused, picture, cd, sound, muted, microphone } = possible;
         let enable = |actions: &[gio::SimpleAction], on| actions.iter().for_each(|action| action.set_enabled(on));
         enable(&self.live, live);
         enable(&self.running, live && !paused);
         enable(&self.picture, live && picture);
         self.eject.set_enabled(live && cd);
         self.pause.set_state(&paused.to_variant());
+        for (action, on) in [(&self.mute, muted), (&self.microphone, microphone)] {
+            action.set_enabled(live && sound);
+            action.set_state(&on.to_variant());
+        }
     }
 }
 
@@ -143,14 +161,14 @@ pub(super) fn release_input(root: &adw::ApplicationWindow, display: &Display, ty
     });
 }
 
-/// Lets the person pick an image for the CD drive.
-pub(super) fn pick_cd(root: &adw::ApplicationWindow, sender: &ComponentSender<ConsoleWindow>) {
+/// Lets the person pick an image for a CD drive.
+pub(super) fn pick_cd(root: &adw::ApplicationWindow, drive: String, sender: &ComponentSender<ConsoleWindow>) {
     let sender = sender.clone();
-    pick_cd::pick(Some(root), move |path| sender.input(ConsoleMsg::Ask(Order::InsertCd(path))));
+    pick_cd::pick(Some(root), move |path| sender.input(ConsoleMsg::Ask(Order::InsertCd(drive, path))));
 }
 
 /// The machine's menu.
-pub(super) fn menu() -> gio::Menu {
+pub(in crate::components) fn menu() -> gio::Menu {
     let menu = gio::Menu::new();
     actions::section(&menu, &[(gettext("_Insert CD…"), "win.insert-cd"), (gettext("_Eject CD"), "win.eject-cd")]);
     actions::section(
@@ -159,8 +177,9 @@ pub(super) fn menu() -> gio::Menu {
     );
     let window = gio::Menu::new();
     window.append_submenu(Some(&gettext("_Screen")), &view::menu());
-    // The narrowest header bar has no button for them.
+    // The narrowest header bar has no button for these.
     window.append_submenu(Some(&gettext("Send _Keys")), &send_keys::menu());
+    window.append(Some(&gettext("_Pause")), Some("win.pause"));
     window.append(Some(&gettext("_Serial Console")), Some("win.serial"));
     window.append(Some(&gettext("Give _Desktop Shortcuts to the Machine")), Some("win.grab-keyboard"));
     window.append(Some(&gettext("Ask Before C_losing")), Some("win.ask-closing"));

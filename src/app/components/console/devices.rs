@@ -1,28 +1,43 @@
-//! The machine's devices and what they do just now, in a popover of the header bar.
+//! The machine's devices and what they do just now, in a popover of the header bar. Its engine is asked while the popover is open, and
+//! only then.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
 use adw::prelude::*;
 use api::control::NetworkStatus;
 use api::machine::{DriveKind, Machine, Network};
 use console::Leds;
+use library::usage::Sample;
 use uuid::Uuid;
 
 use super::display::Display;
+use super::lamp::{self, Lamp};
 use super::messages::ConsoleMsg;
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
-use crate::{machines, words};
+use crate::meter::{self, Look};
+use crate::words;
 
 /// Width of the popover: the narrowest window has room for it.
 const WIDTH: i32 = 320;
+/// Its greatest height: a machine may have many devices.
+const HEIGHT: i32 = 560;
 
 /// The popover.
 pub(super) struct Devices {
     popover: gtk::Popover,
     list: gtk::ListBox,
     shown: RefCell<Vec<Device>>,
-    /// What the engine said of its network cards last.
+    /// Of drives and cards, by the devices' names.
+    lamps: RefCell<HashMap<String, Lamp>>,
+    /// As long as the popover is open.
+    look: RefCell<Option<Look>>,
+    /// Counts the looks: what an earlier one brings is too late.
+    looks: Cell<u64>,
+    /// What this look brought last.
+    sample: RefCell<Option<Sample>>,
+    /// What any look brought last of the network cards.
     networks: RefCell<Vec<NetworkStatus>>,
 }
 
@@ -32,8 +47,20 @@ struct Device {
     icon: &'static str,
     name: String,
     state: String,
-    /// Icons, words and names of actions.
-    actions: Vec<(&'static str, String, &'static str)>,
+    /// What goes through it is measured by this name.
+    lamp: Option<(lamp::Device, String)>,
+    actions: Vec<Action>,
+}
+
+/// What can be done with a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Action {
+    icon: &'static str,
+    words: String,
+    /// The window's action, which takes the device's name.
+    action: &'static str,
+    device: String,
+    possible: bool,
 }
 
 /// What the display knows.
@@ -47,13 +74,27 @@ struct Seen {
 }
 
 impl Devices {
-    /// Shows nothing yet.
-    pub(super) fn new() -> Self {
+    /// Shows nothing yet; below the machine's devices, those in `usb`.
+    pub(super) fn new(usb: &gtk::Box) -> Self {
         let list = gtk::ListBox::builder().selection_mode(gtk::SelectionMode::None).build();
         list.add_css_class("background");
         list.update_property(&[gtk::accessible::Property::Label(&gettext("Devices"))]);
-        let popover = gtk::Popover::builder().child(&list).width_request(WIDTH).build();
-        Self { popover, list, shown: RefCell::default(), networks: RefCell::default() }
+        let all = gtk::Box::builder().orientation(gtk::Orientation::Vertical).build();
+        all.append(&list);
+        all.append(usb);
+        let room = gtk::ScrolledWindow::builder().hscrollbar_policy(gtk::PolicyType::Never).child(&all);
+        let room = room.propagate_natural_height(true).max_content_height(HEIGHT).build();
+        let popover = gtk::Popover::builder().child(&room).width_request(WIDTH).build();
+        Self {
+            popover,
+            list,
+            shown: RefCell::default(),
+            lamps: RefCell::default(),
+            look: RefCell::default(),
+            looks: Cell::default(),
+            sample: RefCell::default(),
+            networks: RefCell::default(),
+        }
     }
 
     /// For the button that opens it.
@@ -61,15 +102,39 @@ impl Devices {
         &self.popover
     }
 
-    /// Asks the engine for what only it knows; it answers with [`ConsoleMsg::Networks`].
-    pub(super) fn ask(&self, uuid: Uuid, input: &relm4::Sender<ConsoleMsg>) {
+    /// Asks the engine for what only it knows, again and again; it answers with [`ConsoleMsg::Measured`].
+    pub(super) fn look(&self, uuid: Uuid, input: &relm4::Sender<ConsoleMsg>) {
+        let (look, looked) = meter::look();
+        self.look.replace(Some(look));
+        self.sample.replace(None);
+        let number = self.looks.get() + 1;
+        self.looks.set(number);
         let input = input.clone();
-        relm4::spawn_blocking(move || input.emit(ConsoleMsg::Networks(machines::networks(uuid))));
+        relm4::spawn_blocking(move || {
+            let tell = |sample| input.send(ConsoleMsg::Measured(number, Box::new(sample))).is_ok();
+            meter::measure(uuid, &looked, meter::SHORT_PERIOD, tell);
+        });
+    }
+
+    /// Nobody looks any more.
+    pub(super) fn look_away(&self) {
+        self.look.replace(None);
+        self.lamps.borrow().values().for_each(|lamp| lamp.show(Default::default()));
     }
 
     /// What it answered.
-    pub(super) fn take(&self, networks: Vec<NetworkStatus>) {
-        self.networks.replace(networks);
+    pub(super) fn take(&self, look: u64, sample: Sample) {
+        if look != self.looks.get() || self.look.borrow().is_none() {
+            return;
+        }
+        self.networks.replace(sample.networks.clone());
+        let before = self.sample.replace(Some(sample));
+        if let (Some(before), Some(now)) = (before, &*self.sample.borrow()) {
+            let traffic = lamp::between(&before, now);
+            for (device, lamp) in &*self.lamps.borrow() {
+                lamp.show(traffic.get(device).copied().unwrap_or_default());
+            }
+        }
     }
 
     /// Shows the devices as they are now.
@@ -85,6 +150,7 @@ impl Devices {
         // Rows that stay keep the focus.
         if *self.shown.borrow() != devices {
             self.list.remove_all();
+            self.lamps.borrow_mut().clear();
             devices.iter().for_each(|device| self.list.append(&self.row(device)));
             self.shown.replace(devices);
         }
@@ -96,18 +162,24 @@ impl Devices {
         row.set_subtitle(&device.state);
         row.set_subtitle_lines(2);
         row.add_prefix(&gtk::Image::from_icon_name(device.icon));
-        for (icon, words, action) in &device.actions {
-            let button =
-                gtk::Button::builder().icon_name(*icon).tooltip_text(words.as_str()).action_name(*action).build();
-            button.set_valign(gtk::Align::Center);
-            button.add_css_class("flat");
-            let popover = self.popover.downgrade();
-            button.connect_clicked(move |_| {
+        for Action { icon, words, action, device, possible } in &device.actions {
+            let button = gtk::Button::builder().icon_name(*icon).tooltip_text(words.as_str()).sensitive(*possible);
+            let button = button.valign(gtk::Align::Center).css_classes(["flat"]).build();
+            let (popover, action, device) = (self.popover.downgrade(), *action, device.to_variant());
+            button.connect_clicked(move |button| {
                 if let Some(popover) = popover.upgrade() {
                     popover.popdown();
                 }
+                if let Err(error) = button.activate_action(action, Some(&device)) {
+                    tracing::error!("{error}");
+                }
             });
             row.add_suffix(&button);
+        }
+        if let Some((kind, name)) = &device.lamp {
+            let lamp = Lamp::new(*kind, &device.name);
+            row.add_suffix(lamp.widget());
+            self.lamps.borrow_mut().insert(name.clone(), lamp);
         }
         row
     }
@@ -116,43 +188,51 @@ impl Devices {
 /// All devices that a person may want to know of.
 fn devices(machine: &Machine, networks: &[NetworkStatus], seen: Seen) -> Vec<Device> {
     let mut devices = Vec::new();
-    let cds: Vec<_> = machine.drives.iter().filter(|drive| drive.kind == DriveKind::Cd).collect();
-    for (index, drive) in cds.iter().enumerate() {
+    let names = machine.drive_names();
+    let of_kind = |kind| names.iter().zip(&machine.drives).filter(move |(_, drive)| drive.kind == kind);
+    let (disks, cds): (Vec<_>, Vec<_>) = (of_kind(DriveKind::Disk).collect(), of_kind(DriveKind::Cd).collect());
+    for (index, (device, disk)) in disks.iter().enumerate() {
+        devices.push(Device {
+            icon: "drive-harddisk-symbolic",
+            name: numbered(&gettext("Disk"), index, disks.len()),
+            state: words::medium(disk),
+            lamp: Some((lamp::Device::Drive, device.to_string())),
+            actions: Vec::new(),
+        });
+    }
+    for (index, (device, drive)) in cds.iter().enumerate() {
         let name = drive.image.as_deref().and_then(|path| path.file_name());
         let state = name.map_or_else(|| gettext("Empty"), |name| name.to_string_lossy().into_owned());
-        let insert = ("document-open-symbolic", gettext("Insert CD…"), "win.insert-cd");
-        let eject = ("media-eject-symbolic", gettext("Eject CD"), "win.eject-cd");
-        // The menu's commands are about the first drive.
-        let actions = if index == 0 { vec![insert, eject] } else { Vec::new() };
+        let action =
+            |icon, words, action, possible| Action { icon, words, action, device: device.to_string(), possible };
+        let insert = action("document-open-symbolic", gettext("Insert CD…"), "win.insert-into", true);
+        let eject = action("media-eject-symbolic", gettext("Eject CD"), "win.eject-from", drive.image.is_some());
         let name = numbered(&gettext("CD Drive"), index, cds.len());
-        devices.push(Device { icon: "media-optical-symbolic", name, state, actions });
+        let lamp = Some((lamp::Device::Drive, device.to_string()));
+        devices.push(Device { icon: "media-optical-symbolic", name, state, lamp, actions: vec![insert, eject] });
     }
     for (index, card) in machine.networks.iter().enumerate() {
         let name = numbered(&gettext("Network"), index, machine.networks.len());
         let lost = networks.iter().any(|one| one.device == format!("net{index}") && one.plugged && !one.link);
         let state = if lost { gettext("No connection") } else { network(card) };
-        devices.push(Device { icon: "network-wired-symbolic", name, state, actions: Vec::new() });
+        let lamp = Some((lamp::Device::Card, format!("net{index}")));
+        devices.push(Device { icon: "network-wired-symbolic", name, state, lamp, actions: Vec::new() });
     }
     let picture = match seen.picture {
         Some((width, height)) => format!("{width} × {height}"),
         None => gettext("No picture"),
-    };
-    let screen =
-        Device { icon: "video-display-symbolic", name: gettext("Screen"), state: picture, actions: Vec::new() };
-    let locks = Device {
-        icon: "input-keyboard-symbolic",
-        name: gettext("Keyboard"),
-        state: locks(seen.leds),
-        actions: Vec::new(),
     };
     let pointer = match (seen.absolute, seen.captured) {
         (true, _) => gettext("Goes in and out freely"),
         (false, true) => gettext_f("Captured until {keys}", &[("keys", &seen.host_key.release())]),
         (false, false) => gettext("Captured by a click into the screen"),
     };
-    let pointer =
-        Device { icon: "input-mouse-symbolic", name: gettext("Pointer"), state: pointer, actions: Vec::new() };
-    devices.extend([screen, locks, pointer]);
+    let plain = |icon, name, state| Device { icon, name, state, lamp: None, actions: Vec::new() };
+    devices.extend([
+        plain("video-display-symbolic", gettext("Screen"), picture),
+        plain("input-keyboard-symbolic", gettext("Keyboard"), locks(seen.leds)),
+        plain("input-mouse-symbolic", gettext("Pointer"), pointer),
+    ]);
     devices
 }
 

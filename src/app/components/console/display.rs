@@ -4,13 +4,13 @@
 //! clock and then acknowledged, so the engine is paced by the monitor and sends nothing to a window nobody sees.
 //!
 //! Signals: `picture-size(width, height)` when the guest's screen has another size (0, 0: there is no picture), `captured(bool)` when the
-//! pointer is taken or let go, `ended(sentence)` when the connection is over.
+//! pointer is taken or let go, `sound` when there may be something new of the guest's sound, `ended(sentence)` when the connection is over.
 
 use std::cell::{Cell, RefCell};
 use std::sync::LazyLock;
 
 use console::us_layout::Press;
-use console::{Changes, Console, Error, Frame, Leds};
+use console::{Changes, Console, Error, Frame, Leds, SoundEvent};
 use gtk::glib::subclass::Signal;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
@@ -49,6 +49,8 @@ mod imp {
         /// The guest's screen does not follow the window.
         pub(in super::super) fixed: Cell<bool>,
         pub(super) host: RefCell<Host>,
+        /// Are playback and the microphone wanted?
+        pub(super) sound: Cell<(bool, bool)>,
     }
 
     #[glib::object_subclass]
@@ -84,6 +86,7 @@ mod imp {
                 vec![
                     Signal::builder("picture-size").param_types([u32::static_type(), u32::static_type()]).build(),
                     Signal::builder("captured").param_types([bool::static_type()]).build(),
+                    Signal::builder("sound").build(),
                     Signal::builder("ended").param_types([String::static_type()]).build(),
                 ]
             });
@@ -189,6 +192,11 @@ impl Display {
             glib::ControlFlow::Continue
         });
         self.imp().readable.replace(readable);
+        let (listen, microphone) = self.imp().sound.get();
+        // What has no card needs no word about it.
+        if listen {
+            self.tell(|console| console.want_sound(listen, microphone));
+        }
         self.tell_size_soon();
         self.update_cursor();
     }
@@ -205,7 +213,28 @@ impl Display {
             tick.remove();
         }
         self.release_pointer();
-        imp.console.take();
+        if imp.console.take().is_some() {
+            self.emit_by_name::<()>("sound", &[]);
+        }
+    }
+
+    /// Asks for the machine's sound, and lets the guest hear the microphone, from now on and with each console.
+    pub(super) fn want_sound(&self, listen: bool, microphone: bool) {
+        if self.imp().sound.replace((listen, microphone)) != (listen, microphone) {
+            self.tell(|console| console.want_sound(listen, microphone));
+            // What is not wanted any more has ended.
+            self.emit_by_name::<()>("sound", &[]);
+        }
+    }
+
+    /// What became of the guest's sound; nothing is to be heard when nothing is attached.
+    pub(super) fn take_sound(&self) -> Option<Vec<SoundEvent>> {
+        self.imp().console.borrow_mut().as_mut().map(Console::take_sound)
+    }
+
+    /// Does the guest record what the microphone hears?
+    pub(super) fn is_recorded(&self) -> bool {
+        self.imp().console.borrow().as_ref().is_some_and(Console::is_recorded)
     }
 
     /// What the screen shows, for a small picture elsewhere.
@@ -373,6 +402,9 @@ impl Display {
         }
         if changes.contains(Changes::CURSOR) {
             self.imp().cursor.replace(self.imp().console.borrow().as_ref().and_then(cursor_texture));
+        }
+        if changes.contains(Changes::SOUND) {
+            self.emit_by_name::<()>("sound", &[]);
         }
         if changes.contains(Changes::POINTER_MODE) && self.absolute() == Some(true) {
             self.release_pointer();

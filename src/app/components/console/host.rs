@@ -7,6 +7,7 @@ use crate::host_key::HostKey;
 /// evdev's codes of the keys that make combinations.
 const F: u16 = 33;
 const G: u16 = 34;
+const M: u16 = 50;
 
 /// What a combination is for, by the action that does it.
 pub(super) type Action = &'static str;
@@ -14,6 +15,8 @@ pub(super) type Action = &'static str;
 pub(super) const RELEASE: Action = "win.release-input";
 /// Into full screen, and out of it.
 pub(super) const FULL_SCREEN: Action = "win.fullscreen";
+/// The machine is heard, or not.
+pub(super) const MUTE: Action = "win.mute";
 
 /// Whose a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,7 @@ impl Host {
         let action = match code {
             G if held => Some(RELEASE),
             F if held => Some(FULL_SCREEN),
+            M if held => Some(MUTE),
             _ => None,
         };
         if action.is_some() || self.key.single() == Some(code) {
@@ -135,5 +139,6 @@ mod tests {
         assert_eq!(keys(&mut host, [(97, false), (G, true)]), [Key::Guest; 2]);
         host.set_key(HostKey::CtrlAlt);
         assert_eq!(keys(&mut host, [(97, true), (56, true), (F, true)])[2], Key::Console(Some(FULL_SCREEN)));
+        assert_eq!(host.key(M, true), Key::Console(Some(MUTE)));
     }
 }

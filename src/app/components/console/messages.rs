@@ -1,13 +1,17 @@
 //! What a console is told, and what it tells.
 
-use api::control::NetworkStatus;
+use api::machine::Sound;
+use api::settings::SoundKey;
 use console::Console;
-use gtk::gdk;
+use gtk::{gdk, glib};
+use library::usage::Sample;
+use library::usb::Device;
 
 use super::closing::Answer;
 use super::ending::Ending;
 use super::screenshot::Screenshot;
 use super::typed_text::TypedText;
+use super::usb::{UsbAnswer, UsbWish};
 use crate::host_key::HostKey;
 use crate::machines::{Order, Summary};
 
@@ -42,18 +46,36 @@ pub(crate) enum ConsoleMsg {
     Narrow(bool),
     /// The person asks this of the machine.
     Ask(Order),
-    /// The person picks an image for the CD drive.
-    PickCd,
+    /// The person picks an image for this CD drive.
+    PickCd(String),
     /// The person takes a screenshot.
     Screenshot(Screenshot),
     /// The person has a text typed into the guest.
     Type(TypedText),
     /// The person opens the machine's serial console.
     Serial,
-    /// The person looks at the machine's devices.
-    LookAtDevices,
-    /// What the engine says of its network cards.
-    Networks(Vec<NetworkStatus>),
+    /// The person looks at the machine's devices, or not any more.
+    LookAtDevices(bool),
+    /// What this look at the devices found.
+    Measured(u64, Box<Sample>),
+    /// There may be something new of the machine's sound.
+    SoundChanged,
+    /// The person gives a setting of sound this value.
+    TurnSound(SoundKey, String),
+    /// What the person turned is to be written down.
+    WriteSound,
+    /// What was turned is written down, or why not.
+    SoundWritten(Result<Sound, String>),
+    /// USB devices may have come, gone, or be used for something else.
+    LookAtUsb,
+    /// These are plugged in.
+    UsbDevices(Vec<Device>),
+    /// The person wants this of a USB device.
+    WishUsb(UsbWish),
+    /// What became of it.
+    UsbAnswered(UsbWish, UsbAnswer),
+    /// Ask whether the machine should get a USB device, by `app.connect-usb` with this target.
+    Offer(String, glib::Variant),
     /// The person closes the window.
     Close,
     /// The person closes it, and this becomes of the machine.
@@ -67,6 +89,8 @@ pub(crate) enum ConsoleOutput {
     Order(Order),
     /// Connect again.
     Connect,
+    /// The machine's file has changed.
+    Changed,
     /// Show the machine's log.
     ShowLog,
     /// The screen as it was last, for the machine's page.

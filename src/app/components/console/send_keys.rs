@@ -30,7 +30,7 @@ fn code(name: &str) -> Option<u16> {
 }
 
 /// The menu.
-pub(super) fn menu() -> gio::Menu {
+pub(in crate::components) fn menu() -> gio::Menu {
     let menu = gio::Menu::new();
     let section = |items: &[(&str, &str)]| {
         let section = gio::Menu::new();

@@ -12,7 +12,7 @@ use super::typing::Typist;
 use super::window::{ConsoleWindow, ConsoleWindowWidgets};
 use super::{commands, fullscreen};
 use crate::components::dropped;
-use crate::machines::Order;
+use crate::machines::{FIRST_CD, Order};
 
 impl ConsoleWindow {
     /// What widgets tell the component.
@@ -48,7 +48,7 @@ impl ConsoleWindow {
         commands::release_input(root, display, typist, bar);
         let input = sender.input_sender().clone();
         dropped::take(&widgets.toasts, move |path| {
-            input.emit(ConsoleMsg::Ask(Order::InsertCd(path)));
+            input.emit(ConsoleMsg::Ask(Order::InsertCd(FIRST_CD.into(), path)));
         });
 
         // From the header bar Escape leads back to the machine.
@@ -61,7 +61,7 @@ impl ConsoleWindow {
         widgets.header.add_controller(keys);
 
         // A menu that closes gives the keyboard back to the machine.
-        for menu in [&widgets.menu_button, &widgets.devices_button, &widgets.keys_button] {
+        for menu in [&widgets.menu_button, &widgets.sound_button, &widgets.devices_button, &widgets.keys_button] {
             let weak = display.downgrade();
             menu.connect_active_notify(move |menu| {
                 let weak = weak.clone();

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use adw::prelude::*;
 use api::machine::DriveKind;
+use api::settings::SoundKey;
 use gtk::glib;
 use library::State;
 use relm4::prelude::*;
@@ -14,9 +15,13 @@ use super::devices::Devices;
 use super::display::Display;
 use super::ending::Ending;
 use super::messages::{ConsoleMsg, ConsoleOutput};
+use super::sound::Sound;
 use super::typing::{self, Typist};
-use super::{room, screenshot, send_keys, view};
+use super::usb::{Usb, UsbAnswer, UsbWish};
+use super::{room, screenshot, view};
 use crate::choice::Choice;
+use crate::components::menus::Menus;
+use crate::components::window::{connect_here, toast_offer};
 use crate::components::{ask, serial};
 use crate::host_key::HostKey;
 use crate::i18n::{gettext, gettext_f};
@@ -27,6 +32,7 @@ use crate::words;
 /// The console.
 pub(crate) struct ConsoleWindow {
     pub(super) summary: Summary,
+    menus: Menus,
     phase: Phase,
     /// The window is closed when the machine is off.
     pub(super) closing: bool,
@@ -38,11 +44,18 @@ pub(crate) struct ConsoleWindow {
     picture: bool,
     actions: Actions,
     devices: Devices,
+    usb: Usb,
+    pub(super) sound: Sound,
     typist: Rc<Typist>,
     host_key: HostKey,
+    /// Before what else is being said.
+    warning: adw::Toast,
     /// Changes are told as long as these live.
     _preferences: Preferences,
 }
+
+/// Seconds that something is said.
+const TOAST: u32 = 4;
 
 /// What the window shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +70,7 @@ enum Phase {
 
 #[relm4::component(pub(crate))]
 impl Component for ConsoleWindow {
-    type Init = Summary;
+    type Init = (Summary, Menus);
     type Input = ConsoleMsg;
     type Output = ConsoleOutput;
     type CommandOutput = ();
@@ -119,13 +132,13 @@ impl Component for ConsoleWindow {
                                 #[watch]
                                 set_tooltip_text: Some(&model.pause_tooltip()),
                                 #[watch]
-                                set_visible: model.phase == Phase::Live,
+                                set_visible: model.phase == Phase::Live && !model.narrow,
                             },
                             #[name = "menu_button"]
                             pack_end = &gtk::MenuButton {
                                 set_icon_name: "view-more-symbolic",
                                 set_tooltip_text: Some(&gettext("Machine Menu")),
-                                set_menu_model: Some(&commands::menu()),
+                                set_menu_model: Some(&model.menus.machine),
                             },
                             pack_end = &gtk::Button {
                                 #[watch]
@@ -136,12 +149,37 @@ impl Component for ConsoleWindow {
                                 #[watch]
                                 set_visible: !model.narrow,
                             },
+                            #[name = "sound_button"]
+                            pack_end = &gtk::MenuButton {
+                                #[watch]
+                                set_icon_name: model.sound.icon(),
+                                #[watch]
+                                set_tooltip_text: Some(&model.sound.tooltip()),
+                                // Else its name is all that the popover says.
+                                #[watch]
+                                update_property: &[gtk::accessible::Property::Label(&model.sound.tooltip())],
+                                set_popover: Some(model.sound.popover()),
+                                #[watch]
+                                set_visible: model.is_live() && model.sound.has_card(),
+                            },
+                            pack_end = &gtk::Image {
+                                set_icon_name: Some("audio-input-microphone-symbolic"),
+                                add_css_class: "microphone-live",
+                                set_tooltip_text: Some(&gettext("The system hears the microphone")),
+                                update_property: &[gtk::accessible::Property::Label(&gettext("The system hears the microphone"))],
+                                #[watch]
+                                set_visible: model.sound.is_recorded(),
+                            },
                             #[name = "devices_button"]
                             pack_end = &gtk::MenuButton {
                                 set_icon_name: "computer-symbolic",
                                 set_tooltip_text: Some(&gettext("Devices")),
+                                // Else its name is all that the popover says.
+                                update_property: &[gtk::accessible::Property::Label(&gettext("Devices"))],
                                 set_popover: Some(model.devices.popover()),
-                                connect_active_notify[sender] => move |_| sender.input(ConsoleMsg::LookAtDevices),
+                                connect_active_notify[sender] => move |button| {
+                                    sender.input(ConsoleMsg::LookAtDevices(button.is_active()));
+                                },
                                 #[watch]
                                 set_visible: model.is_live(),
                             },
@@ -149,7 +187,7 @@ impl Component for ConsoleWindow {
                             pack_end = &gtk::MenuButton {
                                 set_icon_name: "input-keyboard-symbolic",
                                 set_tooltip_text: Some(&gettext("Send Keys")),
-                                set_menu_model: Some(&send_keys::menu()),
+                                set_menu_model: Some(&model.menus.keys),
                                 #[watch]
                                 set_visible: model.phase == Phase::Live && !model.narrow,
                             },
@@ -278,7 +316,7 @@ impl Component for ConsoleWindow {
         }
     }
 
-    fn init(summary: Summary, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+    fn init((summary, menus): Self::Init, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let display = Display::default();
         let spinner = adw::SpinnerPaintable::new(None::<&gtk::Widget>);
         let typist = Typist::new(&display);
@@ -288,8 +326,10 @@ impl Component for ConsoleWindow {
         let input = sender.input_sender().clone();
         preferences.watch(HOST_KEY, move || input.emit(ConsoleMsg::HostKey(HostKey::remembered())));
         sender.input(ConsoleMsg::HostKey(HostKey::remembered()));
+        let usb = Usb::new(sender.input_sender());
         let model = Self {
             summary,
+            menus,
             phase: Phase::Starting,
             closing: false,
             fullscreen: false,
@@ -297,8 +337,11 @@ impl Component for ConsoleWindow {
             captured: false,
             picture: false,
             actions,
-            devices: Devices::new(),
+            devices: Devices::new(usb.widget()),
+            usb,
+            sound: Sound::new(&display, sender.input_sender()),
             typist,
+            warning: adw::Toast::builder().timeout(TOAST).priority(adw::ToastPriority::High).build(),
             host_key: HostKey::default(),
             _preferences: preferences,
         };
@@ -334,6 +377,8 @@ impl Component for ConsoleWindow {
             }
             ConsoleMsg::End(ending) => {
                 widgets.display.detach();
+                self.devices.look_away();
+                self.usb.look_away();
                 // The first word is the truest: a lost connection follows from every other ending.
                 if !matches!(self.phase, Phase::Ended(_)) || !matches!(ending, Ending::Disconnected(_)) {
                     self.phase = Phase::Ended(ending);
@@ -343,8 +388,9 @@ impl Component for ConsoleWindow {
             ConsoleMsg::Present => root.present(),
             ConsoleMsg::Toast(text) => toast(&widgets.toasts, &text),
             ConsoleMsg::Warn(text) => {
-                widgets.toasts.dismiss_all();
-                toast(&widgets.toasts, &text);
+                // One, however often something fails: what stands there already stands there longer.
+                self.warning.set_title(&glib::markup_escape_text(&text));
+                widgets.toasts.add_toast(self.warning.clone());
             }
             ConsoleMsg::PictureSize(width, height) => {
                 self.picture = (width, height) != (0, 0);
@@ -367,7 +413,7 @@ impl Component for ConsoleWindow {
             }
             ConsoleMsg::Narrow(narrow) => self.narrow = narrow,
             ConsoleMsg::Ask(order) => self.ask(order, &sender, root),
-            ConsoleMsg::PickCd => commands::pick_cd(root, &sender),
+            ConsoleMsg::PickCd(drive) => commands::pick_cd(root, drive, &sender),
             ConsoleMsg::Screenshot(to) => {
                 screenshot::take(to, widgets.display.texture(), self.summary.name(), &widgets.toasts);
             }
@@ -375,15 +421,52 @@ impl Component for ConsoleWindow {
                 let input = sender.input_sender().clone();
                 typing::begin(from, root, &self.typist, move |why| input.emit(ConsoleMsg::Toast(why)));
             }
-            ConsoleMsg::Serial => serial::open(self.summary.uuid(), self.summary.name()),
+            ConsoleMsg::Serial => serial::open(self.summary.uuid(), self.summary.name(), &self.menus),
             // They are shown after every message.
-            ConsoleMsg::LookAtDevices => self.devices.ask(self.summary.uuid(), sender.input_sender()),
-            ConsoleMsg::Networks(networks) => self.devices.take(networks),
+            ConsoleMsg::LookAtDevices(true) => {
+                self.devices.look(self.summary.uuid(), sender.input_sender());
+                self.usb.look();
+            }
+            ConsoleMsg::LookAtDevices(false) => {
+                self.devices.look_away();
+                self.usb.look_away();
+            }
+            ConsoleMsg::LookAtUsb => self.usb.ask_again(),
+            ConsoleMsg::UsbDevices(devices) => self.usb.take(devices),
+            ConsoleMsg::WishUsb(wish) => self.usb.wish(wish, &self.summary.entry.machine),
+            ConsoleMsg::UsbAnswered(wish, answer) => {
+                self.usb.answered(&wish);
+                self.answer_usb(wish, answer, &sender, root);
+            }
+            ConsoleMsg::Offer(text, target) => toast_offer(&widgets.toasts, &text, &connect_here(), &target),
+            ConsoleMsg::Measured(look, sample) => self.devices.take(look, *sample),
+            // It is looked at after every message.
+            ConsoleMsg::SoundChanged => {}
+            ConsoleMsg::TurnSound(key, value) => {
+                if self.fullscreen && key == SoundKey::Mute {
+                    // Keys turn it, and the header bar is not there to show it.
+                    toast(&widgets.toasts, &if value == "on" { gettext("Muted") } else { gettext("Sound is on") });
+                }
+                self.sound.turn(key, value, sender.input_sender());
+            }
+            ConsoleMsg::WriteSound => self.sound.write(self.summary.uuid(), sender.input_sender()),
+            ConsoleMsg::SoundWritten(result) => {
+                self.sound.written(self.summary.uuid(), sender.input_sender());
+                match result {
+                    Ok(sound) => {
+                        self.summary.entry.machine.sound = sound;
+                        tell(&sender, ConsoleOutput::Changed);
+                    }
+                    Err(why) => toast(&widgets.toasts, &words::sentence(&why)),
+                }
+            }
             ConsoleMsg::Close => self.close(&sender, root),
             ConsoleMsg::Leave(answer) => self.leave(answer, &widgets.display, &sender),
         }
+        self.sound.follow(&self.summary.entry.machine, &widgets.display);
         self.follow();
         self.devices.show(&self.summary.entry.machine, &widgets.display, self.host_key);
+        self.usb.show(&self.summary.entry.machine);
         let page = match self.phase {
             Phase::Starting => "starting",
             Phase::Live => "live",
@@ -416,6 +499,9 @@ impl ConsoleWindow {
             paused: self.summary.is_paused(),
             picture: self.picture,
             cd: cds.take(1).any(|drive| drive.image.is_some()),
+            sound: self.sound.has_card(),
+            muted: self.sound.is_muted(),
+            microphone: self.sound.has_microphone(),
         };
         self.actions.follow(possible);
         self.typist.set_running(!possible.paused);
@@ -434,11 +520,39 @@ impl ConsoleWindow {
             Order::Reset | Order::PowerOff => {
                 ask::before(
                     root,
-                    (&words::question(&order, self.summary.name()), &words::loss(), &words::verb(&order)),
+                    (&words::question(&order, self.summary.name()), &words::loss(1), &words::verb(&order)),
                     pass,
                 );
             }
             _ => pass(),
+        }
+    }
+
+    /// What became of a wish about a USB device, which may want a word more.
+    fn answer_usb(
+        &self,
+        wish: UsbWish,
+        answer: UsbAnswer,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        if !matches!(answer, UsbAnswer::Done) {
+            // It would hold the keyboard.
+            self.devices.popover().popdown();
+        }
+        match (wish, answer) {
+            (UsbWish::Always(..), UsbAnswer::Done) => tell(sender, ConsoleOutput::Changed),
+            (_, UsbAnswer::Done) => {}
+            (UsbWish::Connect(port, _), UsbAnswer::Missed(why)) => {
+                let question = gettext_f("Connect “{name}” to the Machine?", &[("name", &self.usb.name(&port))]);
+                let sender = sender.clone();
+                ask::before(root, (&question, &why, &gettext("_Connect")), move || {
+                    sender.input(ConsoleMsg::WishUsb(UsbWish::Connect(port, true)));
+                });
+            }
+            (_, UsbAnswer::Missed(why) | UsbAnswer::Refused(why)) => {
+                ask::explain(root, &gettext("The USB Device Is Not Connected"), &why);
+            }
         }
     }
 
@@ -478,6 +592,6 @@ pub(super) fn tell(sender: &ComponentSender<ConsoleWindow>, output: ConsoleOutpu
 
 fn toast(toasts: &adw::ToastOverlay, text: &str) {
     let toast = adw::Toast::new(&glib::markup_escape_text(text));
-    toast.set_timeout(4);
+    toast.set_timeout(TOAST);
     toasts.add_toast(toast);
 }

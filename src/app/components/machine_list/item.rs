@@ -1,6 +1,7 @@
 //! A machine as the list shows it, in a row or in a tile.
 
 use gtk::gdk;
+use gtk::prelude::*;
 use uuid::Uuid;
 
 use crate::i18n::gettext_f;
@@ -12,6 +13,8 @@ pub(super) struct Item {
     pub(super) summary: Summary,
     /// What its screen shows, if it runs.
     pub(super) picture: Option<gdk::Texture>,
+    /// Whether it is among those that the person chooses; none while they do not choose.
+    pub(super) chosen: Option<bool>,
 }
 
 /// What an item is told.
@@ -21,6 +24,25 @@ pub(super) enum ItemMsg {
     Show(Box<Summary>),
     /// Its screen shows this.
     Picture(Option<gdk::Texture>),
+    /// It is chosen, or not; or nothing is being chosen.
+    Chosen(Option<bool>),
+}
+
+/// A widget that can be chosen, for those who do not see its mark.
+pub(super) trait Choosable {
+    fn tell_chosen(&self, chosen: Option<bool>);
+}
+
+impl<W: IsA<gtk::Accessible>> Choosable for W {
+    fn tell_chosen(&self, chosen: Option<bool>) {
+        match chosen {
+            Some(chosen) => {
+                let checked = if chosen { gtk::AccessibleTristate::True } else { gtk::AccessibleTristate::False };
+                self.update_state(&[gtk::accessible::State::Checked(checked)]);
+            }
+            None => self.reset_state(gtk::AccessibleState::Checked),
+        }
+    }
 }
 
 /// A widget that shows one.
@@ -57,6 +79,7 @@ impl Item {
                 }
                 self.summary = *summary;
             }
+            ItemMsg::Chosen(chosen) => self.chosen = chosen,
             ItemMsg::Picture(picture) => self.picture = picture.filter(|_| self.summary.is_live()),
         }
     }

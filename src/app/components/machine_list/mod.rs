@@ -1,13 +1,16 @@
-//! The machines, as a list or a grid: all of them in the order that the person chose, or those that they search for.
+//! The machines, as a list or a grid: all of them in the order that the person chose, or those that they search for. One of them is
+//! selected, or the person chooses several.
 
 mod arrangement;
+mod choice;
 mod groups;
 mod item;
+mod pointer;
 mod row;
 mod section;
 mod tile;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -17,6 +20,7 @@ use relm4::prelude::*;
 use uuid::Uuid;
 
 use self::arrangement::{arranged, grouped};
+use self::choice::{Choice, Reach};
 use self::section::Section;
 use crate::i18n::gettext;
 use crate::machines::Summary;
@@ -29,12 +33,16 @@ pub(crate) struct MachineList {
     selected: Option<Uuid>,
     sort: SortBy,
     view: ViewAs,
+    /// What the person chooses to do one thing with.
+    choice: Rc<RefCell<Choice>>,
     /// What the person searches for.
     query: String,
     /// What running machines' screens show.
     pictures: HashMap<Uuid, gdk::Texture>,
     /// Where the sections are, one below the other.
     place: gtk::Box,
+    /// What is dropped here is in no group. Seen where no other place says so, as long as there is a drag.
+    ungrouped: gtk::Label,
     sections: Vec<Section>,
     /// Groups whose machines are hidden.
     closed: BTreeSet<String>,
@@ -67,6 +75,16 @@ pub(crate) enum ListMsg {
     Activated(Uuid),
     /// The person wants to see this group's machines, or not.
     Opened(String, bool),
+    /// The person begins or ends choosing several.
+    Choosing(bool),
+    /// All that are to be seen.
+    ChooseAll,
+    /// This one, or all as far as this.
+    Choose(Uuid, Reach),
+    /// The person drags machines, or not any more.
+    Dragging(bool),
+    /// The person drags machines into this group, or out of theirs.
+    Dropped(Vec<Uuid>, Option<String>),
 }
 
 /// What the list tells.
@@ -76,6 +94,10 @@ pub(crate) enum ListOutput {
     Selected(Uuid),
     /// Go to its page.
     Activated(Uuid),
+    /// These are chosen; none while the person does not choose.
+    Chosen(Option<Vec<Uuid>>),
+    /// The person wants these in this group, or in none.
+    Grouped(Vec<Uuid>, Option<String>),
 }
 
 #[relm4::component(pub(crate))]
@@ -111,7 +133,12 @@ impl Component for MachineList {
                 add_named[Some("list")] = &gtk::ScrolledWindow {
                     set_hscrollbar_policy: gtk::PolicyType::Never,
                     set_vexpand: true,
-                    set_child: Some(&model.place),
+                    #[wrap(Some)]
+                    set_child = &gtk::Box {
+                        set_orientation: gtk::Orientation::Vertical,
+                        append: &model.place,
+                        append: &model.ungrouped,
+                    },
                 },
                 add_named[Some("none")] = &adw::StatusPage {
                     set_icon_name: Some("system-search-symbolic"),
@@ -128,7 +155,26 @@ impl Component for MachineList {
     fn init((sort, view): Self::Init, _root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let changing = Rc::new(Cell::new(false));
         let place = gtk::Box::builder().orientation(gtk::Orientation::Vertical).build();
+        let choice = Rc::new(RefCell::new(Choice::default()));
+        let ungrouped = gtk::Label::builder().label(gettext("No group")).visible(false);
+        let ungrouped = ungrouped.css_classes(["dim-label", "no-group"]).build();
+        let input = sender.input_sender().clone();
+        pointer::take(&ungrouped, None, move |message| input.emit(message));
+        let input = sender.input_sender().clone();
+        pointer::listen(&place, move |message| input.emit(message));
+        let dragged = Rc::clone(&choice);
+        let (input, begun) = (sender.input_sender().clone(), ListMsg::Dragging);
+        pointer::drag(
+            &place,
+            move |on| input.emit(begun(on)),
+            move |uuid| {
+                let choice = dragged.borrow();
+                choice.chosen().filter(|_| choice.of(uuid) == Some(true)).unwrap_or_else(|| vec![uuid])
+            },
+        );
         let model = Self {
+            choice,
+            ungrouped,
             machines: Vec::new(),
             selected: None,
             sort,
@@ -167,10 +213,12 @@ impl MachineList {
     }
 
     fn take(&mut self, message: ListMsg, sender: &ComponentSender<Self>) {
+        let before = self.choice.borrow().chosen();
         let told = match message {
             ListMsg::Show(machines, selected) => {
                 let live = |uuid: &Uuid| machines.iter().any(|machine| machine.uuid() == *uuid && machine.is_live());
                 self.pictures.retain(|uuid, _| live(uuid));
+                self.choice.borrow_mut().retain(|uuid| machines.iter().any(|machine| machine.uuid() == uuid));
                 self.machines = machines;
                 self.selected = selected;
                 None
@@ -194,7 +242,7 @@ impl MachineList {
             ListMsg::BeginSearch => None,
             // Back to where the person was.
             ListMsg::EndSearch => return self.focus(),
-            ListMsg::OpenFirst => self.sections.first().and_then(Section::first).map(ListOutput::Activated),
+            ListMsg::OpenFirst => self.shown().first().copied().map(ListOutput::Activated),
             // What a search finds is shown in any case.
             ListMsg::Opened(..) if !self.query.is_empty() => return,
             ListMsg::Opened(group, open) => {
@@ -205,9 +253,41 @@ impl MachineList {
                 };
                 return groups::remember(&self.closed);
             }
+            ListMsg::Choosing(true) => {
+                self.choice.borrow_mut().begin();
+                self.focus();
+                None
+            }
+            ListMsg::Choosing(false) => {
+                self.choice.borrow_mut().end();
+                None
+            }
+            ListMsg::ChooseAll => {
+                self.choice.borrow_mut().choose_all(&self.shown());
+                None
+            }
+            ListMsg::Choose(uuid, reach) => {
+                self.choice.borrow_mut().choose(uuid, reach, &self.shown(), self.selected);
+                None
+            }
+            ListMsg::Dragging(on) => {
+                let all_grouped = self.sections.iter().all(|section| section.group().is_some());
+                return self.ungrouped.set_visible(on && all_grouped);
+            }
+            ListMsg::Dropped(machines, group) => Some(ListOutput::Grouped(machines, group)),
+            ListMsg::Activated(uuid) if self.choice.borrow().is_on() => {
+                self.choice.borrow_mut().choose(uuid, Reach::One, &self.shown(), None);
+                None
+            }
+            ListMsg::Selected(_) if self.choice.borrow().is_on() => return,
+            ListMsg::Selected(uuid) if self.selected == Some(uuid) => return,
             ListMsg::Selected(uuid) => Some(ListOutput::Selected(uuid)),
             ListMsg::Activated(uuid) => Some(ListOutput::Activated(uuid)),
         };
+        let chosen = self.choice.borrow().chosen();
+        if chosen != before {
+            drop(sender.output(ListOutput::Chosen(chosen)));
+        }
         if let Some(ListOutput::Selected(uuid) | ListOutput::Activated(uuid)) = &told {
             self.selected = Some(*uuid);
         }
@@ -242,7 +322,7 @@ impl MachineList {
         let mut anew = !same;
         for (section, (group, machines)) in self.sections.iter_mut().zip(groups) {
             section.set_open(!self.query.is_empty() || group.is_none_or(|group| !self.closed.contains(&group)));
-            anew |= section.show(machines, &self.pictures);
+            anew |= section.show(machines, &self.pictures, &self.choice.borrow());
             section.select(self.selected);
         }
         if anew && focused {
@@ -259,6 +339,11 @@ impl MachineList {
                 sender.input(message);
             }
         })
+    }
+
+    /// The machines to be seen, in order.
+    fn shown(&self) -> Vec<Uuid> {
+        self.sections.iter().filter(|section| section.is_open()).flat_map(Section::machines).collect()
     }
 
     fn clear(&mut self) {

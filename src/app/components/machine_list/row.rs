@@ -1,12 +1,10 @@
 //! A machine's row in the list.
 
 use adw::prelude::*;
-use gtk::gdk;
 use relm4::factory::{DynamicIndex, FactoryComponent, FactorySender};
 use relm4::prelude::*;
 
-use super::item::{Item, ItemMsg, ShowsItem};
-use crate::machines::Summary;
+use super::item::{Choosable, Item, ItemMsg, ShowsItem};
 
 /// The row.
 pub(super) struct Row(Item);
@@ -19,7 +17,7 @@ impl ShowsItem for Row {
 
 #[relm4::factory(pub(super))]
 impl FactoryComponent for Row {
-    type Init = (Summary, Option<gdk::Texture>);
+    type Init = Item;
     type Input = ItemMsg;
     type Output = ();
     type CommandOutput = ();
@@ -31,6 +29,8 @@ impl FactoryComponent for Row {
             set_widget_name: &self.0.uuid().to_string(),
             #[watch]
             update_property: &[gtk::accessible::Property::Label(&self.0.spoken())],
+            #[watch]
+            tell_chosen: self.0.chosen,
 
             gtk::Box {
                 set_spacing: 12,
@@ -38,6 +38,16 @@ impl FactoryComponent for Row {
                 #[watch]
                 set_class_active: ("running", self.0.summary.is_live()),
 
+                gtk::CheckButton {
+                    set_can_target: false,
+                    set_focusable: false,
+                    set_accessible_role: gtk::AccessibleRole::Presentation,
+                    add_css_class: "selection-mode",
+                    #[watch]
+                    set_visible: self.0.chosen.is_some(),
+                    #[watch]
+                    set_active: self.0.chosen == Some(true),
+                },
                 gtk::Overlay {
                     set_hexpand: false,
                     set_valign: gtk::Align::Center,
@@ -94,8 +104,8 @@ impl FactoryComponent for Row {
         }
     }
 
-    fn init_model((summary, picture): Self::Init, _: &DynamicIndex, _: FactorySender<Self>) -> Self {
-        Self(Item { summary, picture })
+    fn init_model(item: Item, _: &DynamicIndex, _: FactorySender<Self>) -> Self {
+        Self(item)
     }
 
     fn update(&mut self, message: ItemMsg, _: FactorySender<Self>) {

@@ -10,7 +10,9 @@ use relm4::factory::{DynamicIndex, FactoryComponent, FactoryVecDeque};
 use uuid::Uuid;
 
 use super::ListMsg;
-use super::item::{ItemMsg, ShowsItem};
+use super::choice::Choice;
+use super::item::{Item, ItemMsg, ShowsItem};
+use super::pointer::{self, machine};
 use super::row::Row;
 use super::tile::Tile;
 use crate::i18n::gettext;
@@ -34,15 +36,11 @@ enum Items {
     Tiles(FactoryVecDeque<Tile>),
 }
 
-/// The machine of a row or tile.
-fn machine(widget: &impl IsA<gtk::Widget>) -> Option<Uuid> {
-    Uuid::parse_str(&widget.widget_name()).ok()
-}
-
 impl Section {
     /// Without machines yet. `tell` hears what the person selects and opens.
     pub(super) fn new(group: Option<String>, view: ViewAs, tell: impl Fn(ListMsg) + Clone + 'static) -> Self {
         let items = Items::new(group.as_deref(), view, tell.clone());
+        let (dropped, into) = (tell.clone(), group.clone());
         let group = group.map(|name| {
             let label = gtk::Label::builder().label(name.as_str()).ellipsize(gtk::pango::EllipsizeMode::End);
             let label = label.css_classes(["heading"]).build();
@@ -55,7 +53,9 @@ impl Section {
             });
             Group { name, expander }
         });
-        Self { group, items }
+        let section = Self { group, items };
+        pointer::take(section.widget(), into, dropped);
+        section
     }
 
     /// Its group's name.
@@ -73,21 +73,43 @@ impl Section {
         self.group.as_ref().map_or(self.items.widget(), |group| group.expander.upcast_ref())
     }
 
-    /// The first machine.
-    pub(super) fn first(&self) -> Option<Uuid> {
-        match &self.items {
-            Items::Rows(rows) => rows.get(0).map(|row| row.item().uuid()),
-            Items::Tiles(tiles) => tiles.get(0).map(|tile| tile.item().uuid()),
+    /// Shows these machines. If they are those that were there, their widgets stay, and so does the keyboard's focus; else it answers
+    /// true.
+    pub(super) fn show(
+        &mut self,
+        machines: Vec<Summary>,
+        pictures: &HashMap<Uuid, gdk::Texture>,
+        choice: &Choice,
+    ) -> bool {
+        // While the person chooses, marks say what is chosen, and nothing else looks like it.
+        let mode = if choice.is_on() { gtk::SelectionMode::None } else { gtk::SelectionMode::Browse };
+        match &mut self.items {
+            Items::Rows(rows) => {
+                if rows.widget().selection_mode() != mode {
+                    rows.widget().set_selection_mode(mode);
+                }
+                fill(rows, machines, pictures, choice)
+            }
+            Items::Tiles(tiles) => {
+                if tiles.widget().selection_mode() != mode {
+                    tiles.widget().set_selection_mode(mode);
+                }
+                fill(tiles, machines, pictures, choice)
+            }
         }
     }
 
-    /// Shows these machines. If they are those that were there, their widgets stay, and so does the keyboard's focus; else it answers
-    /// true.
-    pub(super) fn show(&mut self, machines: Vec<Summary>, pictures: &HashMap<Uuid, gdk::Texture>) -> bool {
-        match &mut self.items {
-            Items::Rows(rows) => fill(rows, machines, pictures),
-            Items::Tiles(tiles) => fill(tiles, machines, pictures),
+    /// All machines, in order.
+    pub(super) fn machines(&self) -> Vec<Uuid> {
+        match &self.items {
+            Items::Rows(rows) => rows.iter().map(|row| row.item().uuid()).collect(),
+            Items::Tiles(tiles) => tiles.iter().map(|tile| tile.item().uuid()).collect(),
         }
+    }
+
+    /// Are they to be seen?
+    pub(super) fn is_open(&self) -> bool {
+        self.group.as_ref().is_none_or(|group| group.expander.is_expanded())
     }
 
     /// A machine's screen, where it is one of these.
@@ -152,6 +174,7 @@ impl Items {
                 let list = list.css_classes(["navigation-sidebar"]).build();
                 list.update_property(&[label]);
                 list.connect_keynav_failed(beyond);
+                follow_focus(&list, tell.clone());
                 list.connect_row_selected(move |_, row| {
                     row.and_then(machine).into_iter().for_each(|uuid| tell(ListMsg::Selected(uuid)));
                 });
@@ -170,6 +193,7 @@ impl Items {
                     .build();
                 grid.update_property(&[label]);
                 grid.connect_keynav_failed(beyond);
+                follow_focus(&grid, tell.clone());
                 grid.connect_selected_children_changed(move |grid| {
                     grid.selected_children()
                         .first()
@@ -204,25 +228,39 @@ fn beyond(items: &impl IsA<gtk::Widget>, direction: gtk::DirectionType) -> glib:
     if all.is_some_and(|all| all.child_focus(direction)) { glib::Propagation::Stop } else { glib::Propagation::Proceed }
 }
 
+/// The machine that the keyboard's focus comes to from elsewhere is selected, as it is when the focus moves within.
+fn follow_focus(items: &(impl IsA<gtk::Widget> + Clone), tell: impl Fn(ListMsg) + Clone + 'static) {
+    let focus = gtk::EventControllerFocus::new();
+    let weak = items.upcast_ref::<gtk::Widget>().downgrade();
+    focus.connect_enter(move |_| {
+        let (weak, tell) = (weak.clone(), tell.clone());
+        // Once it is where it goes to.
+        glib::idle_add_local_once(move || {
+            let focused = weak.upgrade().and_then(|items| items.focus_child());
+            focused.and_then(|item| machine(&item)).into_iter().for_each(|uuid| tell(ListMsg::Selected(uuid)));
+        });
+    });
+    items.add_controller(focus);
+}
+
 /// What shows machines.
-trait Shows:
-    FactoryComponent<Index = DynamicIndex, Init = (Summary, Option<gdk::Texture>), Input = ItemMsg> + ShowsItem
-{
-}
-impl<W> Shows for W where
-    W: FactoryComponent<Index = DynamicIndex, Init = (Summary, Option<gdk::Texture>), Input = ItemMsg> + ShowsItem
-{
-}
+trait Shows: FactoryComponent<Index = DynamicIndex, Init = Item, Input = ItemMsg> + ShowsItem {}
+impl<W> Shows for W where W: FactoryComponent<Index = DynamicIndex, Init = Item, Input = ItemMsg> + ShowsItem {}
 
 fn fill<W: Shows>(
     widgets: &mut FactoryVecDeque<W>,
     machines: Vec<Summary>,
     pictures: &HashMap<Uuid, gdk::Texture>,
+    choice: &Choice,
 ) -> bool {
     let same = machines.len() == widgets.len()
         && machines.iter().zip(widgets.iter()).all(|(new, widget)| new.uuid() == widget.item().uuid());
     if same {
         for (index, machine) in machines.into_iter().enumerate() {
+            let chosen = choice.of(machine.uuid());
+            if widgets.get(index).is_some_and(|widget| widget.item().chosen != chosen) {
+                widgets.send(index, ItemMsg::Chosen(chosen));
+            }
             if widgets.get(index).is_some_and(|widget| widget.item().summary != machine) {
                 widgets.send(index, ItemMsg::Show(Box::new(machine)));
             }
@@ -231,8 +269,8 @@ fn fill<W: Shows>(
         let mut widgets = widgets.guard();
         widgets.clear();
         for machine in machines {
-            let picture = pictures.get(&machine.uuid()).cloned();
-            widgets.push_back((machine, picture));
+            let (picture, chosen) = (pictures.get(&machine.uuid()).cloned(), choice.of(machine.uuid()));
+            widgets.push_back(Item { summary: machine, picture, chosen });
         }
     }
     !same

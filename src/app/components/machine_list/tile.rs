@@ -1,12 +1,10 @@
 //! A machine's tile in the grid: its screen, large enough to be looked at.
 
 use adw::prelude::*;
-use gtk::gdk;
 use relm4::factory::{DynamicIndex, FactoryComponent, FactorySender};
 use relm4::prelude::*;
 
-use super::item::{Item, ItemMsg, ShowsItem};
-use crate::machines::Summary;
+use super::item::{Choosable, Item, ItemMsg, ShowsItem};
 
 /// The tile.
 pub(super) struct Tile(Item);
@@ -19,7 +17,7 @@ impl ShowsItem for Tile {
 
 #[relm4::factory(pub(super))]
 impl FactoryComponent for Tile {
-    type Init = (Summary, Option<gdk::Texture>);
+    type Init = Item;
     type Input = ItemMsg;
     type Output = ();
     type CommandOutput = ();
@@ -32,6 +30,8 @@ impl FactoryComponent for Tile {
             set_halign: gtk::Align::Center,
             #[watch]
             update_property: &[gtk::accessible::Property::Label(&self.0.spoken())],
+            #[watch]
+            tell_chosen: self.0.chosen,
 
             gtk::Box {
                 set_orientation: gtk::Orientation::Vertical,
@@ -69,6 +69,19 @@ impl FactoryComponent for Tile {
                         set_content_fit: gtk::ContentFit::Contain,
                         set_accessible_role: gtk::AccessibleRole::Presentation,
                     },
+                    add_overlay = &gtk::CheckButton {
+                        set_can_target: false,
+                        set_focusable: false,
+                        set_accessible_role: gtk::AccessibleRole::Presentation,
+                        add_css_class: "selection-mode",
+                        #[watch]
+                        set_visible: self.0.chosen.is_some(),
+                        #[watch]
+                        set_active: self.0.chosen == Some(true),
+                        set_halign: gtk::Align::End,
+                        set_valign: gtk::Align::Start,
+                        set_margin_all: 6,
+                    },
                 },
                 gtk::Label {
                     #[watch]
@@ -95,8 +108,8 @@ impl FactoryComponent for Tile {
         }
     }
 
-    fn init_model((summary, picture): Self::Init, _: &DynamicIndex, _: FactorySender<Self>) -> Self {
-        Self(Item { summary, picture })
+    fn init_model(item: Item, _: &DynamicIndex, _: FactorySender<Self>) -> Self {
+        Self(item)
     }
 
     fn update(&mut self, message: ItemMsg, _: FactorySender<Self>) {

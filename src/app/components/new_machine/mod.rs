@@ -2,6 +2,7 @@
 
 mod pick;
 mod text;
+mod why;
 
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use super::{dropped, number_row};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines;
-use crate::words;
+use crate::{reasons, words};
 
 /// Most GiB of a disk.
 const DISK_MAX: u64 = 65536;
@@ -403,7 +404,7 @@ impl Component for NewMachineDialog {
             Found::Medium(inspection, _) if inspection != self.inspection => {}
             Found::Medium(_, Ok((medium, name))) => {
                 if let Err(error) = medium.check_bootable() {
-                    self.image = Image::Bad(medium.path, error.to_string());
+                    self.image = Image::Bad(medium.path, reasons::medium(&error));
                 } else {
                     let name = if self.named { widgets.name.text().into() } else { name };
                     self.fill = NewMachine::for_medium(name, &medium, self.room.host);
@@ -447,7 +448,7 @@ impl NewMachineDialog {
                         let name = free_name(&medium.system.name);
                         Ok((Box::new(medium), name))
                     }
-                    Err(error) => Err((path, error.to_string())),
+                    Err(error) => Err((path, reasons::medium(&error))),
                 },
             )
         });
@@ -511,7 +512,9 @@ impl NewMachineDialog {
         }
         self.creating = true;
         self.problem = None;
-        sender.spawn_oneshot_command(move || Found::Created(machines::create(&new).map_err(|error| error.to_string())));
+        sender.spawn_oneshot_command(move || {
+            Found::Created(machines::create(&new).map_err(|error| reasons::reason(&error)))
+        });
     }
 
     fn can_create(&self) -> bool {

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use api::machine::Wants;
-use library::Concern;
 use library::media::{Medium, MediumKind};
 
-use super::{Image, NewMachineDialog};
+use super::{Image, NewMachineDialog, why};
 use crate::i18n::{gettext, gettext_f};
-use crate::words;
+use crate::{reasons, words};
 
 impl NewMachineDialog {
     /// What keeps the image from being used.
@@ -91,11 +90,11 @@ impl NewMachineDialog {
     pub(super) fn choice(&self) -> Option<String> {
         let medium = self.medium()?;
         let firmware = match self.firmware == medium.firmware() {
-            true => medium.why_firmware().to_owned(),
+            true => why::firmware(medium.why_firmware()),
             false => gettext_f("{firmware}, as you chose.", &[("firmware", &words::firmware(self.firmware))]),
         };
         let devices = match self.profile == medium.system.profile {
-            true => medium.why_devices().to_owned(),
+            true => why::devices(medium.why_devices()),
             false => gettext("Devices as you chose."),
         };
         Some(format!("{firmware} {devices}"))
@@ -103,11 +102,11 @@ impl NewMachineDialog {
 
     /// What keeps the system on the image from being installed here.
     pub(super) fn warning(&self) -> Option<String> {
-        Some(self.medium()?.warning()?.to_owned())
+        Some(why::obstacle(self.medium()?.obstacle()?))
     }
 
     /// What this computer lacks.
     pub(super) fn concern_text(&self) -> String {
-        self.concerns().iter().map(Concern::to_string).collect::<Vec<_>>().join("\n")
+        self.concerns().iter().map(reasons::concern).collect::<Vec<_>>().join("\n")
     }
 }

@@ -11,15 +11,17 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use adw::prelude::*;
-use gtk::glib;
+use gtk::{gio, glib};
 use library::control::Error;
 use relm4::prelude::*;
 use uuid::Uuid;
 use vte4::prelude::*;
 
 pub(crate) use self::terminal::KEYS;
+pub(super) use self::terminal::menu;
 
 use self::line::{Listener, Speaker};
+use crate::components::menus::Menus;
 use crate::components::window::is_last;
 use crate::i18n::{gettext, gettext_f};
 use crate::words;
@@ -82,8 +84,8 @@ pub(crate) enum Found {
 }
 
 /// Opens a serial console of this machine.
-pub(crate) fn open(uuid: Uuid, name: &str) {
-    let window = SerialWindow::builder().launch((uuid, name.to_owned())).detach();
+pub(crate) fn open(uuid: Uuid, name: &str, menus: &Menus) {
+    let window = SerialWindow::builder().launch((uuid, name.to_owned(), menus.serial.clone())).detach();
     let root = window.widget().clone();
     relm4::main_application().add_window(&root);
     root.present();
@@ -94,7 +96,7 @@ pub(crate) fn open(uuid: Uuid, name: &str) {
 
 #[relm4::component(pub(crate))]
 impl Component for SerialWindow {
-    type Init = (Uuid, String);
+    type Init = (Uuid, String, gio::Menu);
     type Input = SerialMsg;
     type Output = ();
     type CommandOutput = Found;
@@ -124,7 +126,7 @@ impl Component for SerialWindow {
                         pack_end = &gtk::MenuButton {
                             set_icon_name: "open-menu-symbolic",
                             set_tooltip_text: Some(&gettext("Main Menu")),
-                            set_menu_model: Some(&terminal::menu()),
+                            set_menu_model: Some(&menu),
                             set_primary: true,
                         },
                     },
@@ -152,8 +154,8 @@ impl Component for SerialWindow {
         }
     }
 
-    fn init((uuid, name): Self::Init, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let terminal = terminal::new(&root);
+    fn init((uuid, name, menu): Self::Init, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let terminal = terminal::new(&root, &menu);
         terminal.update_property(&[gtk::accessible::Property::Label(&gettext("Serial console"))]);
         let input = sender.input_sender().clone();
         terminal.connect_commit(move |_, text, _| input.emit(SerialMsg::Typed(text.to_owned())));

@@ -28,8 +28,8 @@ pub(crate) const KEYS: [(&str, &[&str]); 6] = [
     ("win.zoom-normal", &["<Ctrl>0", "<Ctrl>KP_0"]),
 ];
 
-/// A terminal, with its actions in this window.
-pub(super) fn new(window: &adw::ApplicationWindow) -> vte4::Terminal {
+/// A terminal, with its actions in this window, and the menu of both.
+pub(super) fn new(window: &adw::ApplicationWindow, menu: &gio::Menu) -> vte4::Terminal {
     let terminal = vte4::Terminal::builder()
         .scrollback_lines(LINES as u32)
         .scroll_on_keystroke(true)
@@ -43,7 +43,7 @@ pub(super) fn new(window: &adw::ApplicationWindow) -> vte4::Terminal {
         .vexpand(true)
         .build();
     terminal.set_size(COLUMNS, ROWS);
-    terminal.set_context_menu_model(Some(&menu()));
+    terminal.set_context_menu_model(Some(menu));
     follow_style(&terminal);
 
     let act = |name: &str, act: fn(&vte4::Terminal)| {
@@ -92,7 +92,7 @@ const LIGHT: gtk::gdk::RGBA = gtk::gdk::RGBA::new(1.0, 1.0, 1.0, 1.0);
 const DARK: gtk::gdk::RGBA = gtk::gdk::RGBA::new(0.114, 0.114, 0.125, 1.0);
 
 /// The window's menu, and the terminal's own.
-pub(super) fn menu() -> gio::Menu {
+pub(in crate::components) fn menu() -> gio::Menu {
     let menu = gio::Menu::new();
     actions::section(
         &menu,

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use adw::prelude::*;
-use api::machine::{DriveKind, Firmware, Machine};
+use api::machine::{DriveKind, Firmware, Machine, NetworkModel};
 use api::settings::Key;
 use gtk::gdk;
 
@@ -178,11 +178,13 @@ struct Device {
 fn device(machine: &Machine, name: &str) -> Option<Device> {
     let at = machine.device_names().iter().position(|known| known == name)?;
     let Some(drive) = machine.drives.get(at) else {
+        let card = at - machine.drives.len();
+        let has_rom = machine.networks.get(card).is_some_and(|network| network.model == NetworkModel::E1000);
         let about = match machine.firmware {
-            Firmware::Uefi => gettext("Over the network, where a server offers a system"),
-            Firmware::Bios => gettext("Over the network; only machines with UEFI can"),
+            Firmware::Bios if !has_rom => gettext("Over the network; with BIOS only an Intel e1000 can"),
+            Firmware::Uefi | Firmware::Bios => gettext("Over the network, where a server offers a system"),
         };
-        let title = words::card(at - machine.drives.len());
+        let title = words::card(card);
         return Some(Device { icon: "network-wired-symbolic", title, about });
     };
     let before = machine.drives[..at].iter().filter(|other| other.kind == drive.kind).count();

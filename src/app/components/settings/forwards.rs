@@ -10,6 +10,7 @@ use api::settings::{CardKey, Key};
 use super::{SettingsMsg, refusal};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::Change;
+use crate::reasons;
 
 /// The list, and a row that adds to it.
 pub(super) struct Forwards {
@@ -55,7 +56,7 @@ impl Forwards {
             Err(problem) => {
                 let dialog = row.ancestor(adw::PreferencesDialog::static_type());
                 if let Some(dialog) = dialog.and_downcast::<adw::PreferencesDialog>() {
-                    refusal::say(&dialog, &problem.to_string());
+                    refusal::say(&dialog, &reasons::problem(&problem));
                 }
             }
         });

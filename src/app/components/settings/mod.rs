@@ -12,8 +12,10 @@ mod medium;
 mod notes;
 mod refusal;
 mod row;
+mod sound_device;
 mod text;
 mod traffic;
+mod usb;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -23,8 +25,10 @@ use std::time::Duration;
 use adw::prelude::*;
 use api::control::NetworkStatus;
 use api::machine::Machine;
-use api::settings::{CardKey, Key};
+use api::settings::{CardKey, Key, SoundKey, UsbKey};
+use audio::{Audio, Devices};
 use gtk::glib;
+use library::usb::Device;
 use relm4::prelude::*;
 use uuid::Uuid;
 
@@ -35,13 +39,20 @@ use self::forwards::Forwards;
 use self::medium::MediumRow;
 use self::notes::Notes;
 use self::row::Row;
+use self::sound_device::SoundDevice;
 use self::traffic::Traffic;
+use self::usb::UsbRules;
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Change, DiskSizes, Summary};
+use crate::reasons::reason;
 use crate::words;
 
 /// How often network cards of a running machine are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// The name of the page for sound.
+const SOUND: &str = "sound";
+/// The name of the page for USB devices.
+const USB: &str = "usb";
 
 /// The dialog.
 pub(crate) struct SettingsDialog {
@@ -55,7 +66,13 @@ pub(crate) struct SettingsDialog {
     connections: Vec<Connection>,
     traffic: Vec<Traffic>,
     forwards: Vec<Forwards>,
+    usb: Option<UsbRules>,
+    /// What is plugged in.
+    plugged: Vec<Device>,
     boot: Option<BootOrder>,
+    sound_devices: Vec<SoundDevice>,
+    /// What this computer has for sound, once it was asked.
+    heard: Option<Devices>,
     media: Vec<MediumRow>,
     notes: Option<Notes>,
     pages: Vec<adw::PreferencesPage>,
@@ -82,6 +99,12 @@ pub(crate) enum SettingsMsg {
     Change(Change),
     /// Time to look at what goes through network cards.
     Look,
+    /// The person goes to another page.
+    Page,
+    /// These USB devices are plugged in.
+    UsbDevices(Vec<Device>),
+    /// This is what this computer has for sound.
+    SoundDevices(Devices),
     /// The dialog is closed.
     Closed,
 }
@@ -122,6 +145,8 @@ impl Component for SettingsDialog {
         root.set_title(&gettext_f("Settings of “{name}”", &[("name", summary.name())]));
         let input = sender.input_sender().clone();
         root.connect_closed(move |_| input.emit(SettingsMsg::Closed));
+        let input = sender.input_sender().clone();
+        root.connect_visible_page_name_notify(move |_| input.emit(SettingsMsg::Page));
         let mut model = Self {
             uuid: summary.uuid(),
             live: summary.is_live(),
@@ -131,7 +156,11 @@ impl Component for SettingsDialog {
             connections: Vec::new(),
             traffic: Vec::new(),
             forwards: Vec::new(),
+            usb: None,
+            plugged: Vec::new(),
             boot: None,
+            sound_devices: Vec::new(),
+            heard: None,
             media: Vec::new(),
             notes: None,
             pages: Vec::new(),
@@ -174,7 +203,24 @@ impl Component for SettingsDialog {
                 self.waiting.push(change);
                 self.next(&sender);
             }
-            SettingsMsg::Look => self.look(&sender),
+            SettingsMsg::Look => {
+                self.look(&sender);
+                look_at_usb(root, &sender);
+            }
+            SettingsMsg::UsbDevices(devices) => {
+                self.plugged = devices;
+                self.show();
+            }
+            SettingsMsg::Page => {
+                look_at_usb(root, &sender);
+                if root.visible_page_name().as_deref() == Some(SOUND) {
+                    listen(&sender);
+                }
+            }
+            SettingsMsg::SoundDevices(devices) => {
+                self.heard = Some(devices);
+                self.show();
+            }
             SettingsMsg::Closed => {
                 self.waiting.extend(self.notes.as_ref().and_then(Notes::news));
                 self.next(&sender);
@@ -232,7 +278,7 @@ impl SettingsDialog {
         let uuid = self.uuid;
         sender.spawn_oneshot_command(move || {
             let changed = machines::change(uuid, &change);
-            Found::Done(changed.map(|entry| Box::new(entry.machine)).map_err(|error| error.to_string()))
+            Found::Done(changed.map(|entry| Box::new(entry.machine)).map_err(|error| reason(&error)))
         });
     }
 
@@ -277,6 +323,7 @@ impl SettingsDialog {
             self.connections.clear();
             self.traffic.clear();
             self.forwards.clear();
+            self.sound_devices.clear();
             self.media.clear();
             self.sizes.clear();
             self.needs_off.clear();
@@ -296,6 +343,8 @@ impl SettingsDialog {
         self.rows.iter().for_each(|row| row.show(&self.machine, self.live));
         self.connections.iter().for_each(|connection| connection.show(&self.machine, self.live));
         self.forwards.iter().for_each(|forwards| forwards.show(&self.machine));
+        self.sound_devices.iter().for_each(|device| device.show(&self.machine, self.live, self.heard.as_ref()));
+        self.usb.iter().for_each(|usb| usb.show(&self.machine, &self.plugged));
         self.boot.iter().for_each(|boot| boot.show(&self.machine, self.live));
         self.notes.iter().for_each(|notes| notes.show(&self.machine));
         self.media.iter().for_each(|medium| medium.show(&self.machine));
@@ -304,7 +353,7 @@ impl SettingsDialog {
     }
 
     fn build(&mut self, root: &adw::PreferencesDialog, sender: &ComponentSender<Self>) {
-        let general = self.page(root, "general", &gettext("General"), "computer-symbolic");
+        let general = self.page(root, "general", &gettext("General"), "document-properties-symbolic");
         general.set_banner(Some(&self.banner));
         self.group(&general, "", &[Key::Name, Key::Group, Key::Os, Key::Clock, Key::Autostart], sender);
         self.group(&general, &gettext("Keyboard and Mouse"), &[Key::VirtioInput], sender);
@@ -313,10 +362,15 @@ impl SettingsDialog {
         self.notes = Some(notes);
 
         let system = self.page(root, "system", &gettext("System"), "emblem-system-symbolic");
-        self.group(&system, "", &[Key::Processors, Key::Memory, Key::Firmware, Key::Resolution], sender);
+        self.group(&system, "", &[Key::Processors, Key::Memory, Key::Firmware], sender);
         let boot = BootOrder::new(&self.machine, sender.input_sender().clone());
         system.add(&boot.group);
         self.boot = Some(boot);
+
+        let display = self.page(root, "display", &gettext("Display"), "video-display-symbolic");
+        self.group(&display, "", &[Key::Resolution, Key::VideoMemory], sender);
+
+        self.add_sound(root, sender);
 
         let storage = self.page(root, "storage", &gettext("Storage"), "drive-harddisk-symbolic");
         self.add_drives(&storage, sender);
@@ -326,9 +380,11 @@ impl SettingsDialog {
             let title = words::card(card);
             let group = self.group(&network, &title, &[Key::Card(card, CardKey::Link)], sender);
             self.connections.push(Connection::new(card, &group, sender.input_sender().clone()));
-            let address = Row::new(Key::Card(card, CardKey::Mac), &self.names, sender.input_sender());
-            group.add(address.widget());
-            self.rows.push(address);
+            for what in [CardKey::Model, CardKey::Mac] {
+                let row = Row::new(Key::Card(card, what), &self.names, sender.input_sender());
+                group.add(row.widget());
+                self.rows.push(row);
+            }
             self.traffic.push(Traffic::new(card, &group, sender.input_sender().clone()));
             let remove = remove_button(&gettext_f("Remove {name}", &[("name", &title)]));
             let input = sender.input_sender().clone();
@@ -349,6 +405,27 @@ impl SettingsDialog {
             input.emit(SettingsMsg::Change(Change::AddCard));
         }));
         network.add(&add);
+
+        let page = self.page(root, USB, &gettext("USB"), "media-removable-symbolic");
+        self.group(&page, "", &[UsbKey::Controller, UsbKey::Tablet, UsbKey::Keyboard].map(Key::Usb), sender);
+        let usb = UsbRules::new(sender.input_sender().clone());
+        page.add(&usb.rules);
+        page.add(&usb.plugged);
+        self.usb = Some(usb);
+    }
+
+    fn add_sound(&mut self, root: &adw::PreferencesDialog, sender: &ComponentSender<Self>) {
+        let page = self.page(root, SOUND, &gettext("Sound"), "audio-speakers-symbolic");
+        let key = Key::Sound;
+        self.group(&page, "", &[key(SoundKey::Card)], sender);
+        let output = [SoundKey::Volume, SoundKey::Mute].map(key);
+        let output = self.group(&page, &gettext("Output"), &output, sender);
+        let input = self.group(&page, &gettext("Input"), &[key(SoundKey::Microphone)], sender);
+        for (group, which) in [(output, SoundKey::Output), (input, SoundKey::Input)] {
+            let device = SoundDevice::new(which, sender.input_sender().clone());
+            group.add(device.widget());
+            self.sound_devices.push(device);
+        }
     }
 
     /// A row that does something to a machine that is off.
@@ -387,6 +464,22 @@ impl SettingsDialog {
         }
         page.add(&group);
         group
+    }
+}
+
+/// Asks what this computer has for sound. A sound server is asked each time that somebody looks: devices are plugged in and out.
+fn listen(sender: &ComponentSender<SettingsDialog>) {
+    let input = sender.input_sender().clone();
+    // The dialog may be gone by then.
+    Audio::new(|| {}).list_devices(move |devices| drop(input.send(SettingsMsg::SoundDevices(devices))));
+}
+
+/// Looks what is plugged in, while somebody sees it.
+fn look_at_usb(root: &adw::PreferencesDialog, sender: &ComponentSender<SettingsDialog>) {
+    if root.visible_page_name().as_deref() == Some(USB) {
+        let input = sender.input_sender().clone();
+        // The dialog may be gone by then.
+        relm4::spawn_blocking(move || drop(input.send(SettingsMsg::UsbDevices(machines::usb_devices()))));
     }
 }
 

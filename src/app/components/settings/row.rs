@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use adw::prelude::*;
-use api::machine::Machine;
-use api::settings::{Key, Takes};
+use api::machine::{Machine, SoundCard};
+use api::settings::{Key, SoundKey, Takes};
 
 use super::{SettingsMsg, text};
 use crate::components::number_row;
@@ -66,7 +66,7 @@ impl Row {
                 words.insert(0, (gettext("Not known"), String::new()));
                 choice(&title, &about, words, wish)
             }
-            Takes::Text | Takes::Network | Takes::Forwards | Takes::Devices => {
+            Takes::Text | Takes::Network | Takes::Forwards | Takes::Devices | Takes::UsbRules => {
                 let row = adw::EntryRow::builder().title(title).show_apply_button(true).build();
                 row.connect_apply(move |row| wish(row.text().into()));
                 Kind::Text(row, RefCell::default())
@@ -115,8 +115,15 @@ impl Row {
             }
         }
         self.showing.set(false);
-        self.widget().set_sensitive(!live || self.key.is_live());
+        self.widget().set_sensitive(is_open(self.key, machine, live));
     }
+}
+
+/// Can this setting change now? A machine that is on lets some alone, and without a card there is no sound to turn.
+pub(super) fn is_open(key: Key, machine: &Machine, live: bool) -> bool {
+    let silent = machine.sound.card == SoundCard::None;
+    let of_sound = matches!(key, Key::Sound(what) if what != SoundKey::Card);
+    (!live || key.is_live()) && !(silent && of_sound)
 }
 
 /// A choice among words with names.
@@ -124,7 +131,8 @@ fn choice(title: &str, about: &str, words: Vec<(String, String)>, wish: impl Fn(
     let (names, words): (Vec<_>, Vec<_>) = words.into_iter().unzip();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let row = adw::ComboRow::builder().title(title).subtitle(about).model(&gtk::StringList::new(&names)).build();
-    if words.len() > 12 {
+    // What a screenful holds is found by looking.
+    if words.len() > 20 {
         row.set_enable_search(true);
         row.set_expression(Some(&gtk::PropertyExpression::new(
             gtk::StringObject::static_type(),

@@ -5,16 +5,13 @@ use library::kvm::KvmState;
 
 use crate::components::ask;
 use crate::i18n::gettext;
+use crate::reasons;
 
 /// What to do about KVM, with the command to copy if there is one.
 pub(super) fn present(state: &KvmState, root: &adw::ApplicationWindow) {
-    let Some(advice) = state.advice() else { return };
-    let (text, command) = match advice.split_once('\n') {
-        Some((text, command)) => (text, Some(command)),
-        None => (advice, None),
-    };
-    let dialog =
-        adw::AlertDialog::new(Some(&gettext("Machines Cannot Run")), Some(&format!("{} {text}", state.sentence())));
+    let Some((text, command)) = reasons::kvm_advice(state) else { return };
+    let body = format!("{} {text}", reasons::kvm(state));
+    let dialog = adw::AlertDialog::new(Some(&gettext("Machines Cannot Run")), Some(&body));
     dialog.add_response("close", &gettext("_Close"));
     if let Some(command) = command {
         let label = gtk::Label::builder().label(command).selectable(true).wrap(true).css_classes(["monospace"]).build();

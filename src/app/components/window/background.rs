@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Found, Window, WindowMsg};
 use crate::components::console::Ending;
 use crate::machines;
+use crate::reasons::reason;
 
 /// When to look again after a machine that is starting or ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(700);
@@ -20,7 +21,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(700);
 /// Connects a console.
 pub(super) fn connect(uuid: Uuid, sender: &ComponentSender<Window>) {
     sender.spawn_oneshot_command(move || {
-        Found::Console(uuid, machines::open_console(uuid).map(Box::new).map_err(|error| error.to_string()))
+        Found::Console(uuid, machines::open_console(uuid).map(Box::new).map_err(|error| reason(&error)))
     });
 }
 

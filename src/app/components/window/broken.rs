@@ -4,7 +4,7 @@ use adw::prelude::*;
 use gtk::gio;
 use library::Broken;
 
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
 
 /// A banner that tells of them, for each place where machines are listed.
 pub(super) fn banner() -> adw::Banner {
@@ -26,7 +26,7 @@ fn sentence(broken: &[Broken]) -> String {
     match broken {
         [] => String::new(),
         [one] => gettext_f("“{name}” cannot be used", &[("name", &name(one))]),
-        _ => gettext_f("{count} machines cannot be used", &[("count", &broken.len().to_string())]),
+        all => ngettext_f("{count} machine cannot be used", "{count} machines cannot be used", all.len(), &[]),
     }
 }
 

@@ -89,6 +89,15 @@ pub(super) fn add(
             show.input(WindowMsg::ShowMachine(uuid));
         }
     });
+    let connect = sender.clone();
+    let usb = gio::SimpleAction::new("connect-usb", Some(&*<(String, String)>::static_variant_type()));
+    usb.connect_activate(move |_, target| {
+        let target = target.and_then(gtk::glib::Variant::get::<(String, String)>);
+        if let Some((uuid, port)) = target.and_then(|(uuid, port)| Some((Uuid::parse_str(&uuid).ok()?, port))) {
+            connect.input(WindowMsg::ConnectUsb(uuid, port));
+        }
+    });
+    application.add_action(&usb);
     // With a place, for D-Bus.
     let moved = sender.clone();
     actions::with_text(root, "move-to", move |place| moved.input(WindowMsg::MoveTo(place.into())));
@@ -157,6 +166,7 @@ pub(super) fn list_menu() -> gio::Menu {
         &gettext("Sort By"),
         &[(gettext("_Name"), "win.sort::name"), (gettext("_Last Used"), "win.sort::last-used")],
     );
+    actions::section(&menu, &[(gettext("_Select Machines"), "win.select")]);
     menu.append_section(None, &primary_menu());
     menu
 }

@@ -75,7 +75,7 @@ impl Window {
     /// Opens a serial console.
     pub(super) fn open_serial(&self) {
         if let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) {
-            serial::open(summary.uuid(), summary.name());
+            serial::open(summary.uuid(), summary.name(), &self.menus);
         }
     }
 

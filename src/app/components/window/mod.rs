@@ -3,10 +3,12 @@
 mod advice;
 mod background;
 mod broken;
+mod chosen;
 mod commands;
 mod deletion;
 mod dialogs;
 mod group;
+mod messages;
 mod moving;
 mod notices;
 mod orders;
@@ -15,22 +17,25 @@ mod quitting;
 mod rename;
 mod shape;
 mod shown;
+mod usb;
 
+pub(crate) use self::messages::{Found, WindowMsg};
 pub(crate) use self::quitting::is_last;
+pub(crate) use self::usb::{connect_here, toast_offer};
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use adw::prelude::*;
-use console::Console;
-use gtk::{gdk, gio, glib};
+use gtk::{gio, glib};
+use library::Discarded;
 use library::kvm::KvmState;
-use library::{Discarded, Loss};
+use library::usb::Device;
 use relm4::prelude::*;
 use uuid::Uuid;
 
 use self::background::monitors;
+use self::chosen::ChosenActions;
 use self::commands::Needs;
 use self::moving::Moving;
 use self::shape::Shape;
@@ -38,12 +43,14 @@ use super::console::{ConsoleMsg, ConsoleWindow, Ending};
 use super::logs::LogsDialog;
 use super::machine_list::{ListMsg, ListOutput, MachineList};
 use super::machine_page::{MachinePage, PageMsg};
+use super::menus::Menus;
 use super::new_machine::NewMachineDialog;
 use super::settings::SettingsDialog;
 use super::{about, ask, dropped, help, shortcuts};
 use crate::choice::Choice;
 use crate::i18n::gettext;
-use crate::machines::{self, Happening, Machines, Order, Summary};
+use crate::machines::{self, Machines, Order, Summary};
+use crate::reasons::{self, reason};
 use crate::sort_by::SortBy;
 use crate::view_as::ViewAs;
 use crate::words;
@@ -61,6 +68,7 @@ pub(crate) struct Window {
     names: HashMap<String, String>,
     logs: HashMap<Uuid, Controller<LogsDialog>>,
     consoles: HashMap<Uuid, Controller<ConsoleWindow>>,
+    menus: Menus,
     /// Machines whose engine we listen to, and what it said about its end.
     watched: HashMap<Uuid, Option<Ending>>,
     /// Machines that were deleted a moment ago.
@@ -73,6 +81,11 @@ pub(crate) struct Window {
     listing: bool,
     stale: bool,
     actions: Vec<(gio::SimpleAction, Needs)>,
+    /// Machines that the person chooses to do one thing with; none while they do not choose.
+    chosen: Option<Vec<Uuid>>,
+    chosen_actions: ChosenActions,
+    /// Machines that do now what several do.
+    together: HashSet<Uuid>,
     /// They tell of machines that cannot be used: where there are no others, and above the list.
     banners: [adw::Banner; 2],
     /// Folders that are watched, as long as these live.
@@ -87,128 +100,14 @@ pub(crate) struct Window {
     noticed: HashSet<Uuid>,
     /// A machine to show once the library has been looked at.
     wanted: Option<Uuid>,
+    /// USB devices that are plugged in; none before anybody has looked.
+    usb: Option<Vec<Device>>,
     /// The machine that is being moved.
     moving: Option<Moving>,
+    /// The header bar over the list has room for few buttons.
+    narrow: bool,
     /// None before there are widgets.
     shape: Option<Rc<Shape>>,
-}
-
-/// What the window is told.
-#[derive(Debug)]
-pub(crate) enum WindowMsg {
-    /// Something changed: look at the library.
-    Refresh,
-    /// The person selected this machine.
-    Select(Uuid),
-    /// The person went to this machine's page.
-    Activate(Uuid),
-    /// A new machine, of this image.
-    New(Option<PathBuf>),
-    /// There is a new machine.
-    Created(Uuid),
-    /// The dialog is closed.
-    DialogClosed,
-    /// Show the selected machine's settings.
-    Settings,
-    /// That dialog is closed.
-    SettingsClosed,
-    /// Start the machine, or show its console.
-    Open(Option<Uuid>),
-    /// Connect the machine's console again.
-    Connect(Uuid),
-    /// The person asks this of the selected machine.
-    AskSelected(Order),
-    /// The person wants another name for the selected machine.
-    Rename,
-    /// The person wants the selected machine in another group.
-    AskGroup,
-    /// The person wants the selected machine's folder elsewhere.
-    AskPlace,
-    /// Move it there.
-    MoveTo(PathBuf),
-    /// The person wants to delete the selected machine.
-    Delete,
-    /// The person wants it back.
-    Undelete(Uuid),
-    /// It is too late for that.
-    FinishDeletion(Uuid),
-    /// Do this.
-    Do(Uuid, Order),
-    /// A console is closed; its screen looked like this.
-    ConsoleClosed(Uuid),
-    /// A screen as it was last.
-    Picture(Uuid, Option<gdk::Texture>),
-    /// Make pictures of machines' screens.
-    TakePictures,
-    /// The person opened this file.
-    OpenFile(PathBuf),
-    /// Show this machine, without starting it.
-    ShowMachine(Uuid),
-    /// What to do about KVM.
-    KvmAdvice,
-    /// Which machines cannot be used, and why.
-    ShowBroken,
-    /// Show this machine's logs, or the selected one's.
-    ShowLog(Option<Uuid>),
-    /// They are closed.
-    LogsClosed(Uuid),
-    /// Open a serial console of the selected machine.
-    Serial,
-    /// Show the selected machine's folder.
-    OpenFolder,
-    /// Say this of a machine for a moment.
-    Say(Uuid, String),
-    /// Come to the front.
-    Present,
-    /// The person closed the window.
-    Close,
-    /// The person ends the app.
-    Quit,
-    /// About Dormer.
-    About,
-    /// The keyboard shortcuts.
-    Shortcuts,
-    /// What people ask first.
-    Help,
-    /// The person searches for a machine.
-    Search,
-    /// The person chose an order of machines.
-    Sort(SortBy),
-    /// The person chose a view of machines.
-    View(ViewAs),
-}
-
-/// What commands find out.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// The library.
-    Machines(library::Result<Machines>),
-    /// Systems' names.
-    Names(HashMap<String, String>),
-    /// KVM.
-    Kvm(KvmState),
-    /// An order is done: notes for the person, or why not.
-    Done(Uuid, Order, Result<Vec<String>, String>),
-    /// A screen.
-    Console(Uuid, Result<Box<Console>, String>),
-    /// Something happened to a machine.
-    Happened(Uuid, Happening),
-    /// A part of a machine is moved.
-    Moving(f64),
-    /// A machine is moved: to where, or why not.
-    Moved(Uuid, Result<PathBuf, String>),
-    /// What deleting a machine would lose.
-    Loss(Uuid, Result<Loss, String>),
-    /// A machine is out of sight.
-    Discarded(Uuid, Result<Box<Discarded>, String>),
-    /// A deleted machine is back.
-    Restored(Result<Uuid, String>),
-    /// A machine is deleted for good.
-    Deleted(Result<(), String>),
-    /// The machine of a file that the person opened.
-    File(Result<Uuid, String>),
-    /// A picture of a screen, and a small one.
-    Picture(Uuid, Option<gdk::Texture>, Option<gdk::Texture>),
 }
 
 #[relm4::component(pub(crate))]
@@ -280,7 +179,7 @@ impl Component for Window {
                         },
                         add_top_bar = &adw::Banner {
                             #[watch]
-                            set_title: &model.kvm.sentence(),
+                            set_title: &reasons::kvm(&model.kvm),
                             #[watch]
                             set_revealed: model.kvm != KvmState::Ready,
                             set_button_label: Some(&gettext("What to Do")),
@@ -305,11 +204,13 @@ impl Component for Window {
                     },
                     #[name = "split"]
                     add_named[Some("machines")] = &adw::NavigationSplitView {
-                        set_min_sidebar_width: 220.0,
+                        set_min_sidebar_width: 276.0,
                         #[wrap(Some)]
                         set_sidebar = &adw::NavigationPage {
-                            set_title: &gettext("Machines"),
+                            #[watch]
+                            set_title: &model.list_title(),
                             set_tag: Some("list"),
+                            add_controller: chosen::keys(),
 
                             adw::ToolbarView {
                                 add_top_bar = &adw::HeaderBar {
@@ -317,22 +218,47 @@ impl Component for Window {
                                         set_icon_name: "list-add-symbolic",
                                         set_tooltip_text: Some(&gettext("New Machine…")),
                                         set_action_name: Some("win.new"),
+                                        #[watch]
+                                        set_visible: model.chosen.is_none(),
+                                    },
+                                    pack_start = &gtk::Button {
+                                        set_label: &gettext("_Cancel"),
+                                        set_use_underline: true,
+                                        set_action_name: Some("win.end-selection"),
+                                        #[watch]
+                                        set_visible: model.chosen.is_some(),
                                     },
                                     pack_end = &gtk::MenuButton {
                                         set_icon_name: "open-menu-symbolic",
                                         set_tooltip_text: Some(&gettext("Main Menu")),
                                         set_menu_model: Some(&commands::list_menu()),
                                         set_primary: true,
+                                        #[watch]
+                                        set_visible: model.chosen.is_none(),
                                     },
                                     #[name = "search"]
                                     pack_end = &gtk::ToggleButton {
                                         set_icon_name: "system-search-symbolic",
                                         set_tooltip_text: Some(&gettext("Search Machines (Ctrl+F)")),
+                                        // While several are chosen, how many there are has its room.
+                                        #[watch]
+                                        set_visible: model.chosen.is_none(),
+                                    },
+                                    pack_end = &gtk::Button {
+                                        set_icon_name: "selection-mode-symbolic",
+                                        set_tooltip_text: Some(&gettext("Select Machines")),
+                                        set_action_name: Some("win.select"),
+                                        // The menu has it too.
+                                        #[watch]
+                                        set_visible: model.chosen.is_none() && !model.narrow,
                                     },
                                 },
                                 add_top_bar: &model.banners[1],
                                 #[wrap(Some)]
                                 set_content = model.list.widget(),
+                                add_bottom_bar: &chosen::bar(),
+                                #[watch]
+                                set_reveal_bottom_bars: model.chosen.is_some(),
                             },
                         },
                         set_content: Some(model.page.widget()),
@@ -347,6 +273,8 @@ impl Component for Window {
         let list = MachineList::builder().launch((sort, view)).forward(sender.input_sender(), |output| match output {
             ListOutput::Selected(uuid) => WindowMsg::Select(uuid),
             ListOutput::Activated(uuid) => WindowMsg::Activate(uuid),
+            ListOutput::Chosen(chosen) => WindowMsg::Chosen(chosen),
+            ListOutput::Grouped(machines, group) => WindowMsg::SetGroup(machines, group),
         });
         let page = MachinePage::builder().launch(()).detach();
         let mut model = Self {
@@ -360,6 +288,7 @@ impl Component for Window {
             names: HashMap::new(),
             logs: HashMap::new(),
             consoles: HashMap::new(),
+            menus: Menus::new(),
             watched: HashMap::new(),
             discarded: HashMap::new(),
             turning_off: HashSet::new(),
@@ -367,6 +296,9 @@ impl Component for Window {
             listing: false,
             stale: false,
             actions: commands::add(&root, &sender, sort, view),
+            chosen: None,
+            chosen_actions: chosen::add(&root, &sender),
+            together: HashSet::new(),
             banners: [broken::banner(), broken::banner()],
             _monitors: monitors(&sender),
             pictures: None,
@@ -375,11 +307,15 @@ impl Component for Window {
             turn: 0,
             noticed: HashSet::new(),
             wanted: None,
+            usb: None,
             moving: None,
+            narrow: false,
             shape: None,
         };
         let widgets = view_output!();
-        model.shape = Some(Shape::new(&root, &widgets.split, view));
+        let input = sender.input_sender().clone();
+        let told = move |narrow| input.emit(WindowMsg::Narrow(narrow));
+        model.shape = Some(Shape::new(&root, &widgets.split, view, told));
         let input = sender.input_sender().clone();
         let search_bar = MachineList::search_bar(&model.list);
         search_bar.set_key_capture_widget(Some(&widgets.split));
@@ -390,9 +326,10 @@ impl Component for Window {
             .build();
         dropped::take(&widgets.toasts, move |path| input.emit(WindowMsg::OpenFile(path)));
         sender.input(WindowMsg::Refresh);
-        sender.spawn_oneshot_command(|| Found::Deleted(machines::sweep().map_err(|error| error.to_string())));
+        sender.spawn_oneshot_command(|| Found::Deleted(machines::sweep().map_err(|error| reason(&error))));
         sender.spawn_oneshot_command(|| Found::Kvm(library::kvm::check()));
         sender.spawn_oneshot_command(|| Found::Names(machines::system_names()));
+        usb::watch(&sender);
         ComponentParts { model, widgets }
     }
 
@@ -431,19 +368,29 @@ impl Component for Window {
             WindowMsg::Connect(uuid) => self.connect_again(uuid, &sender),
             WindowMsg::AskSelected(order) => self.ask(order, &sender, root),
             WindowMsg::Rename => self.ask_name(&sender, root, widgets),
-            WindowMsg::AskGroup => self.ask_group(&sender, root),
+            WindowMsg::AskGroup => self.selected.iter().for_each(|uuid| self.ask_group(&[*uuid], &sender, root)),
             WindowMsg::AskPlace => self.ask_place(&sender, root, widgets),
             WindowMsg::MoveTo(place) => self.move_to(place, &sender, root, widgets),
-            WindowMsg::Delete => self.ask_deletion(&sender),
-            WindowMsg::Undelete(uuid) => self.undelete(uuid, &sender),
-            WindowMsg::FinishDeletion(uuid) => self.finish_deletion(uuid, &sender),
+            WindowMsg::Delete => self.selected.iter().for_each(|uuid| self.ask_deletion(vec![*uuid], &sender)),
+            WindowMsg::Undelete(machines) => self.undelete(&machines, &sender),
+            WindowMsg::FinishDeletion(machines) => self.finish_deletion(&machines, &sender),
             WindowMsg::Do(uuid, order) => self.carry_out(uuid, order, &sender),
+            WindowMsg::DoTogether(machines, order) => self.do_together(machines, &order, &sender),
+            WindowMsg::Choosing(on) => {
+                widgets.split.set_show_content(false);
+                tell(&self.list, ListMsg::Choosing(on));
+            }
+            WindowMsg::Narrow(narrow) => self.narrow = narrow,
+            WindowMsg::ChooseAll => tell(&self.list, ListMsg::ChooseAll),
+            WindowMsg::Chosen(chosen) => self.choose(chosen),
+            WindowMsg::DoWithChosen(task) => self.do_with_chosen(task, &sender, root),
+            WindowMsg::SetGroup(machines, group) => self.set_group(machines, group.as_deref(), &sender),
             WindowMsg::ConsoleClosed(uuid) => self.close_console(uuid, root, widgets),
             WindowMsg::Picture(uuid, picture) => self.show_picture(uuid, picture),
             WindowMsg::TakePictures => self.take_pictures(&sender, root),
             WindowMsg::OpenFile(path) if machines::is_machine_file(&path) => {
                 sender.spawn_oneshot_command(move || {
-                    Found::File(machines::find_file(&path).map_err(|error| error.to_string()))
+                    Found::File(machines::find_file(&path).map_err(|error| reason(&error)))
                 });
             }
             WindowMsg::OpenFile(path) => self.open_dialog(Some(path), &sender, root),
@@ -455,6 +402,7 @@ impl Component for Window {
             WindowMsg::Serial => self.open_serial(),
             WindowMsg::OpenFolder => self.open_folder(&sender, root),
             WindowMsg::Say(uuid, text) => self.say(uuid, &text, widgets),
+            WindowMsg::ConnectUsb(uuid, port) => self.connect_usb(uuid, &port, &sender),
             WindowMsg::Present => root.present(),
             WindowMsg::Close => {
                 // Consoles stay; the last window to go ends the app.
@@ -498,7 +446,7 @@ impl Component for Window {
                 match machines {
                     Ok(machines) => self.show_machines(machines, &sender, widgets),
                     Err(error) => {
-                        self.unreadable = words::sentence(&error.to_string());
+                        self.unreadable = reason(&error);
                         widgets.stack.set_visible_child_name("unreadable");
                     }
                 }
@@ -527,10 +475,12 @@ impl Component for Window {
                 }
             }
             Found::Happened(uuid, happening) => self.happened(uuid, happening, &sender),
+            Found::UsbDevices(devices) => self.plugged(devices, &sender, widgets),
+            Found::UsbConnected(uuid, result) => self.usb_connected(uuid, result, widgets),
             Found::Moving(part) => self.moving.iter().for_each(|moving| moving.show(part)),
             Found::Moved(uuid, result) => self.moved(uuid, result, &sender, widgets),
-            Found::Loss(uuid, loss) => self.confirm_deletion(uuid, loss, &sender, widgets),
-            Found::Discarded(uuid, result) => self.discarded(uuid, result, &sender, widgets),
+            Found::Losses(losses) => self.confirm_deletion(losses, &sender, widgets),
+            Found::Discarded(results) => self.discarded(results, &sender, widgets),
             Found::Restored(Ok(uuid)) => {
                 self.selected = Some(uuid);
                 self.refresh(&sender);

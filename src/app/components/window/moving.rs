@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{Found, Window, WindowMsg, WindowWidgets, toast};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines;
+use crate::reasons::reason;
 use crate::words;
 
 /// How long the end of the app waits for a copy that is given up to be removed.
@@ -108,7 +109,7 @@ impl Window {
                 }
                 if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            drop(found.send(Found::Moved(uuid, result.map_err(|error| error.to_string()))));
+            drop(found.send(Found::Moved(uuid, result.map_err(|error| reason(&error)))));
         });
     }
 

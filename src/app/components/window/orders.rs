@@ -12,6 +12,7 @@ use crate::components::ask;
 use crate::components::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
 use crate::i18n::{gettext, gettext_f};
 use crate::machines::{self, Happening, Order, Summary};
+use crate::reasons::reason;
 use crate::words;
 
 impl Window {
@@ -45,14 +46,17 @@ impl Window {
 
     fn add_console(&mut self, summary: Summary, sender: &ComponentSender<Self>) {
         let uuid = summary.uuid();
-        let console =
-            ConsoleWindow::builder().launch(summary).forward(sender.input_sender(), move |output| match output {
+        let console = ConsoleWindow::builder().launch((summary, self.menus.clone())).forward(
+            sender.input_sender(),
+            move |output| match output {
                 ConsoleOutput::Order(order) => WindowMsg::Do(uuid, order),
                 ConsoleOutput::Connect => WindowMsg::Connect(uuid),
+                ConsoleOutput::Changed => WindowMsg::Refresh,
                 ConsoleOutput::ShowLog => WindowMsg::ShowLog(Some(uuid)),
                 ConsoleOutput::Picture(picture) => WindowMsg::Picture(uuid, picture),
                 ConsoleOutput::Closed => WindowMsg::ConsoleClosed(uuid),
-            });
+            },
+        );
         self.consoles.insert(uuid, console);
     }
 
@@ -81,7 +85,7 @@ impl Window {
         let Some(summary) = self.selected.and_then(|uuid| self.summary(uuid)) else { return };
         let (uuid, question) = (summary.uuid(), words::question(&order, summary.name()));
         let body = match order {
-            Order::Reset | Order::PowerOff => words::loss(),
+            Order::Reset | Order::PowerOff => words::loss(1),
             _ => return sender.input(WindowMsg::Do(uuid, order)),
         };
         let (sender, verb) = (sender.clone(), words::verb(&order));
@@ -118,7 +122,7 @@ impl Window {
             tell(console, ConsoleMsg::Starting);
         }
         sender.spawn_oneshot_command(move || {
-            let result = machines::carry_out(uuid, &order).map_err(|error| error.to_string());
+            let result = machines::carry_out(uuid, &order).map_err(|error| reason(&error));
             Found::Done(uuid, order, result)
         });
     }
@@ -131,6 +135,7 @@ impl Window {
         sender: &ComponentSender<Self>,
         widgets: &WindowWidgets,
     ) {
+        let together = self.together.remove(&uuid);
         match (order, result) {
             (Order::Start, Ok(notes)) => {
                 watch(&mut self.watched, uuid, sender);
@@ -147,18 +152,24 @@ impl Window {
                 if *order == Order::PowerOff {
                     self.turning_off.remove(&uuid);
                 }
-                self.say(uuid, &words::sentence(&why), widgets);
+                let why = words::sentence(&why);
+                match self.summary(uuid).map(Summary::name).filter(|name| together && !why.contains(name)) {
+                    Some(name) => toast(&widgets.toasts, &gettext_f("{name}: {why}", &[("name", name), ("why", &why)])),
+                    None => self.say(uuid, &why, widgets),
+                }
             }
+            // Of several it is to be seen what they do.
+            (Order::PowerButton, Ok(_)) if together => {}
             (Order::PowerButton, Ok(_)) => self.say(
                 uuid,
                 &gettext("The power button is pressed: the machine’s system decides what to do"),
                 widgets,
             ),
-            (Order::InsertCd(_), Ok(_)) => self.say(uuid, &gettext("The CD is in"), widgets),
+            (Order::InsertCd(..), Ok(_)) => self.say(uuid, &gettext("The CD is in"), widgets),
             (Order::CreateLauncher, Ok(_)) => {
                 self.say(uuid, &gettext("The machine is among your apps now"), widgets);
             }
-            (Order::EjectCd, Ok(_)) => self.say(uuid, &gettext("The CD is out"), widgets),
+            (Order::EjectCd(_), Ok(_)) => self.say(uuid, &gettext("The CD is out"), widgets),
             (_, Ok(_)) => {}
         }
         self.refresh(sender);
@@ -206,6 +217,15 @@ impl Window {
             Happening::CaptureFailed(why) => {
                 let text = words::sentence(&words::quote(&why));
                 console.inspect(|console| tell(console, ConsoleMsg::Warn(text)));
+            }
+            Happening::UsbGone { name, unplugged } => {
+                if let Some(console) = console {
+                    tell(console, ConsoleMsg::LookAtUsb);
+                    if let (Some(name), true) = (name, unplugged) {
+                        let text = gettext_f("“{name}” was unplugged", &[("name", &words::quote(&name))]);
+                        tell(console, ConsoleMsg::Toast(text));
+                    }
+                }
             }
             Happening::Gone => {
                 let wanted = self.turning_off.remove(&uuid);

@@ -4,7 +4,7 @@ use adw::prelude::*;
 
 use super::Window;
 use crate::components::ask;
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::machines::Summary;
 use crate::preferences::{Preferences, TELL_QUITTING};
 
@@ -50,9 +50,11 @@ pub(crate) fn is_last(window: &impl IsA<gtk::Window>) -> bool {
 fn sentence(running: &[&Summary]) -> String {
     match running {
         [one] => gettext_f("“{name}” keeps running. Open Dormer to see it again.", &[("name", one.name())]),
-        more => gettext_f(
+        all => ngettext_f(
+            "{count} machine keeps running. Open Dormer to see it again.",
             "{count} machines keep running. Open Dormer to see them again.",
-            &[("count", &more.len().to_string())],
+            all.len(),
+            &[],
         ),
     }
 }

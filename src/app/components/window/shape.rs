@@ -19,8 +19,13 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Follows the width of `window`.
-    pub(super) fn new(window: &adw::ApplicationWindow, split: &adw::NavigationSplitView, view: ViewAs) -> Rc<Self> {
+    /// Follows the width of `window`; `told` hears whether there is room for little.
+    pub(super) fn new(
+        window: &adw::ApplicationWindow,
+        split: &adw::NavigationSplitView,
+        view: ViewAs,
+        told: impl Fn(bool) + Clone + 'static,
+    ) -> Rc<Self> {
         let shape = Rc::new(Self { split: split.clone(), narrow: Cell::new(false), view: Cell::new(view) });
         let condition = adw::BreakpointCondition::new_length(
             adw::BreakpointConditionLengthType::MaxWidth,
@@ -29,8 +34,15 @@ impl Shape {
         );
         let narrow = adw::Breakpoint::new(condition);
         let (applied, unapplied) = (Rc::clone(&shape), Rc::clone(&shape));
-        narrow.connect_apply(move |_| applied.set_narrow(true));
-        narrow.connect_unapply(move |_| unapplied.set_narrow(false));
+        let tell = told.clone();
+        narrow.connect_apply(move |_| {
+            applied.set_narrow(true);
+            tell(true);
+        });
+        narrow.connect_unapply(move |_| {
+            unapplied.set_narrow(false);
+            told(false);
+        });
         window.add_breakpoint(narrow);
         shape.update();
         shape

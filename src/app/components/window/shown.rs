@@ -55,6 +55,7 @@ impl Window {
             focus.child_focus(gtk::DirectionType::TabForward);
         }
         self.show_selected(sender);
+        self.follow_chosen();
         self.time_pictures(sender);
         if let Some(uuid) = self.wanted.take() {
             if self.summary(uuid).is_some() {
