@@ -19,12 +19,18 @@ use crate::program;
 /// A library of its own for the machines of one test.
 pub struct Home {
     folder: tempfile::TempDir,
+    zone: &'static str,
 }
 
 impl Home {
     /// An empty library.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder for machines") }
+        Self { folder: tempfile::tempdir().expect("a folder for machines"), zone: "UTC" }
+    }
+
+    /// An empty library of somebody in this time zone, as POSIX writes it: `IST-5:30`.
+    pub fn in_zone(zone: &'static str) -> Self {
+        Self { zone, ..Self::new() }
     }
 
     /// Where it is.
@@ -32,11 +38,16 @@ impl Home {
         self.folder.path()
     }
 
-    /// `dormerctl` with these arguments, about machines of this library.
-    pub fn dormerctl(&self, arguments: &[&str]) -> Output {
+    /// `dormerctl` with these arguments, about machines of this library, to be run.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("dormerctl"));
-        command.args(arguments).env("DORMER_HOME", self.path()).env("DORMER_SECCOMP", "kill");
-        command.output().expect("dormerctl can be run")
+        command.args(arguments).env("DORMER_HOME", self.path()).env("DORMER_SECCOMP", "kill").env("TZ", self.zone);
+        command
+    }
+
+    /// The same, run to its end.
+    pub fn dormerctl(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("dormerctl can be run")
     }
 
     /// The same, which must succeed; what it printed.
@@ -283,6 +294,12 @@ impl Guest {
     #[track_caller]
     pub fn verb(&self, verb: &str, arguments: &[&str]) -> String {
         self.home.must(&[&[verb, &self.name], arguments].concat())
+    }
+
+    /// Runs `dormerctl` beside it, which must succeed.
+    #[track_caller]
+    pub fn must(&self, arguments: &[&str]) -> String {
+        self.home.must(arguments)
     }
 
     /// Keeps a picture of the screen under this label.

@@ -21,6 +21,8 @@ pub struct Variant {
     pub firmware: &'static str,
     /// On virtio-blk, else on AHCI.
     pub virtio: bool,
+    /// Its network card is an e1000, else virtio-net.
+    pub e1000: bool,
     /// Virtual processors.
     pub cpus: u32,
     /// Compare its kernel's log with one from QEMU.
@@ -35,7 +37,7 @@ const FILE: usize = 8 << 20;
 
 /// Runs all of it. `disk` is a qcow2 image, which is copied.
 pub fn runs(variant: Variant, disk: &Path) {
-    let Variant { name, firmware, virtio, cpus, compare } = variant;
+    let Variant { name, firmware, virtio, e1000, cpus, compare } = variant;
     let home = Home::new();
     let copy = home.path().join("disk.qcow2");
     std::fs::copy(disk, &copy).expect("room for a copy of the disk");
@@ -47,6 +49,7 @@ pub fn runs(variant: Variant, disk: &Path) {
         arguments.extend(["--os", "debian13"]);
     }
     home.must(&arguments);
+    home.must(&["set", name, if e1000 { "net0.model=e1000" } else { "net0.model=virtio" }]);
     let file = noise(FILE, 13);
     let sum = checksum(&file);
     let server = Server::start(file);
@@ -61,7 +64,13 @@ pub fn runs(variant: Variant, disk: &Path) {
     let uefi = guest.shell("test -d /sys/firmware/efi && echo uefi || echo bios", SHORT);
     assert_eq!(uefi, firmware);
 
+    let driver = guest.shell("basename $(readlink /sys/class/net/eth0/device/driver)", SHORT);
+    assert_eq!(driver, if e1000 { "e1000" } else { "virtio_net" });
     let wait = "for i in $(seq 100); do ip -4 -br -color=never addr show eth0 | grep -q 10.0.2.15/24 && break; sleep 0.3; done";
+    if e1000 {
+        guest.shell(wait, SHORT);
+        pulls_the_cable(&mut guest, name);
+    }
     let address = guest.shell(&format!("{wait}; ip -4 -br -color=never addr show eth0"), SHORT);
     assert!(address.contains("10.0.2.15/24"), "no address by DHCP: {address}");
     let loaded = guest.shell(&format!("curl -s {} | sha256sum", server.url("file")), SHORT * 2);
@@ -93,6 +102,19 @@ pub fn runs(variant: Variant, disk: &Path) {
     }
 }
 
+/// The guest sees the cable go and come.
+fn pulls_the_cable(guest: &mut Guest, name: &str) {
+    for (link, carrier) in [("net0.link=off", "0"), ("net0.link=on", "1")] {
+        guest.home.must(&["set", name, link]);
+        let file = "/sys/class/net/eth0/carrier";
+        let seen = guest.shell(
+            &format!("for i in $(seq 100); do grep -q {carrier} {file} && break; sleep 0.3; done; cat {file}"),
+            SHORT,
+        );
+        assert_eq!(seen, carrier, "{link}");
+    }
+}
+
 fn checksum(bytes: &[u8]) -> String {
     use std::io::Write;
     let mut command =
@@ -106,7 +128,7 @@ fn checksum(bytes: &[u8]) -> String {
 fn complaints(log: &str) -> BTreeSet<String> {
     let words = r"(?i)error|warn|fail|bug\b|invalid|unable|cannot|can't|conflict|unexpected|timed? ?out|not responding|unstable|spurious|mismatch|broken|disabl|lost|skew";
     let words = Regex::new(words).expect("a regular expression");
-    let topics = r"(?i)acpi|pci|\bata|scsi|\bsd\b|\bsr\b|ahci|virtio|\bvd[a-z]|blk|block|i/o|clock|tsc|hpet|timer|rtc|irq|apic|interrupt|nmi|msi|i8042|dmi|e820|efi|mtrr|smp|cpu";
+    let topics = r"(?i)acpi|pci|\bata|scsi|\bsd\b|\bsr\b|ahci|virtio|\bvd[a-z]|blk|block|i/o|clock|tsc|hpet|timer|rtc|irq|apic|interrupt|nmi|msi|e1000|eth|i8042|dmi|e820|efi|mtrr|smp|cpu";
     let topics = Regex::new(topics).expect("a regular expression");
     let line = Regex::new(r"^<(\d+)>\[ *\d+\.\d+\] (.*)$").expect("a regular expression");
     let changing = Regex::new(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+").expect("a regular expression");
@@ -141,10 +163,11 @@ fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
     command.args(["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "1024", "-nodefaults", "-display", "none"]);
     command.args(["-smp", &variant.cpus.to_string(), "-snapshot", "-no-reboot"]);
     command.arg("-drive").arg(format!("file={},format=qcow2,if=none,id=disk0", disk.display()));
-    command.args(["-device", if variant.virtio { "virtio-blk-pci,drive=disk0" } else { "ide-hd,drive=disk0" }]);
-    // Every machine of ours has a CD drive.
-    command.args(["-device", "ide-cd"]);
-    command.args(["-device", "virtio-vga", "-nic", "user,model=virtio-net-pci", "-device", "virtio-rng-pci"]);
+    command.args(["-device", if variant.virtio { "virtio-blk-pci,drive=disk0" } else { "ide-hd,drive=disk0,bus=ide.0" }]);
+    // Every machine of ours has a CD drive. QEMU looks for room on the first port alone.
+    command.args(["-device", "ide-cd,bus=ide.1"]);
+    let card = if variant.e1000 { "user,model=e1000" } else { "user,model=virtio-net-pci" };
+    command.args(["-device", "virtio-vga", "-nic", card, "-device", "virtio-rng-pci"]);
     command.args(["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]);
     if variant.firmware == "uefi" {
         let uefi = library::firmware::uefi(None).expect("OVMF is installed");

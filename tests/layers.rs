@@ -13,7 +13,7 @@ const ENGINE: &[&[&str]] = &[
     &["disk"],
     &["net"],
     &["kvm"],
-    &["chipset", "storage", "display", "sound", "usb"],
+    &["chipset", "storage", "display", "nic", "sound", "usb"],
     &["virtio"],
     &["machine"],
     &["vm"],
@@ -21,13 +21,14 @@ const ENGINE: &[&[&str]] = &[
 ];
 
 /// The desk's lines, from the top.
-const DESK: &[&[&str]] = &[&["library"], &["console"], &["app", "view", "ctl"]];
+const DESK: &[&[&str]] = &[&["library"], &["console"], &["audio"], &["app", "view", "ctl"]];
 
 /// In no column: they may use what they need.
 const FREE: &[&str] = &["xtask", "tests"];
 
 /// Crates of devices and of what devices use: they run on any hypervisor, so they know of none.
-const WITHOUT_KVM: &[&str] = &["device", "disk", "net", "chipset", "storage", "display", "sound", "usb", "virtio"];
+const WITHOUT_KVM: &[&str] =
+    &["device", "disk", "net", "chipset", "storage", "display", "nic", "sound", "usb", "virtio"];
 
 /// Outside crates that only one of ours uses.
 const ONLY_IN: &[(&str, &str)] = &[
@@ -38,6 +39,9 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("imago", "disk"),
     ("winit", "view"),
     ("pixels", "view"),
+    ("cpal", "audio"),
+    ("nusb", "library"),
+    ("rubato", "audio"),
 ];
 
 /// Toolkits that engines and terminal tools must start without.

@@ -4,6 +4,7 @@
 //! instructions ([`program`]), pictures to look at ([`picture`]), and a server for guests to load from ([`server`]). How they are run is told by xtask's `test`.
 
 pub mod guest;
+pub mod headset;
 pub mod installed;
 pub mod installer;
 pub mod media;

@@ -31,13 +31,19 @@ pub(crate) fn add_components() {
     }
 }
 
+/// All of Dormer but this program, which would be replaced as it runs. Builds choose from the whole of it, always: the features of a
+/// crate are the sum of what the chosen packages want of it, so another choice builds half of everything again.
+pub(crate) const DORMER: [&str; 3] = ["--workspace", "--exclude", "dormer-xtask"];
+
+/// What people run, and what the tests run beside it.
+pub(crate) const PROGRAMS: [&str; 2] = ["--bins", "--examples"];
+
 /// Builds Dormer's programs; `false` if that failed.
 ///
 /// # Errors
 /// Cargo cannot be run.
 pub(crate) fn build_programs(profile: &str) -> Result<bool> {
-    let everything = ["build", "--workspace", "--exclude", "dormer-xtask", "--bins", "--examples", "--keep-going"];
-    let built = cargo().args(everything).args(["--profile", profile]).status();
+    let built = cargo().args(["build", "--keep-going", "--profile", profile]).args(DORMER).args(PROGRAMS).status();
     Ok(built.context("cannot run cargo")?.success())
 }
 
@@ -76,8 +82,8 @@ pub(crate) struct BuiltTests {
     pub(crate) complete: bool,
 }
 
-/// Builds test executables with `cargo build` and these arguments, `--tests` or others. Warnings and errors go to the terminal; what
-/// does not build does not keep the rest from being built.
+/// Builds with `cargo build` and these arguments, which choose tests and maybe more. Warnings and errors go to the terminal; what does
+/// not build does not keep the rest from being built.
 ///
 /// # Errors
 /// Cargo cannot be run.
@@ -150,6 +156,9 @@ pub(crate) struct Wishes {
     pub(crate) timeout: Option<u64>,
     /// A USB stick of so many MiB, empty, which is `TARGET-stick.img` in the output folder.
     pub(crate) usb_stick: Option<u64>,
+    /// Other USB devices, as `cargo xtask host --usb` has them; what is written to or read from FILE is in the output folder, called
+    /// `TARGET-FILE`. Only outputs are made.
+    pub(crate) usb: Vec<String>,
     /// A sound card, whose output is `TARGET.wav` in the output folder.
     pub(crate) sound: bool,
     /// Only in `cargo xtask test --full`.
@@ -179,6 +188,13 @@ impl Wishes {
                 .and_then(|file| file.set_len(size << 20))
                 .with_context(|| format!("cannot make {}", image.display()))?;
             host.usb_stick.push(image);
+        }
+        for device in &self.usb {
+            let device = match device.split_once('=') {
+                Some((kind, file)) => format!("{kind}={}", output.join(format!("{target}-{file}")).display()),
+                None => device.clone(),
+            };
+            host.usb.push(device.parse().map_err(anyhow::Error::msg)?);
         }
         if self.sound {
             host.sound = Some(output.join(format!("{target}.wav")));

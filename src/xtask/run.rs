@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::{
-    cargo::{TestExecutable, Wishes, build_programs, build_tests, wishes},
+    cargo::{DORMER, TestExecutable, Wishes, build_programs, build_tests, wishes},
     host::{Engines, where_engines_run},
     packages::{self, Purpose},
     test::place::{Run, Show},
@@ -90,12 +90,14 @@ fn run_demo(args: &DemoArgs) -> Result<ExitCode> {
     }
     let wishes = wishes()?.remove("demo").unwrap_or_default();
     ensure!(build_programs("dev")?, "Dormer does not build");
-    let tests = build_tests(&["-p", "dormer-tests", "--test", "media", "--test", "demo"])?;
+    let tests = build_tests(&[&DORMER[..], &["--test", "media", "--test", "demo"]].concat())?;
     let test = |name| tests.executables.iter().find(|test| test.target == name).context("the demo does not build");
     let output = workspace::target_dir().join("demo");
     let run = |test: &TestExecutable, arguments: &[&str], wishes: &Wishes, place| {
         let arguments = [&["--test-threads=1", "--nocapture"], arguments].concat();
-        Run { test, arguments: &arguments, wishes, output: &output, full: false, show: Show::Live }.run(place)
+        Run { test, arguments: &arguments, wishes, output: &output, full: false, show: Show::Live }
+            .run(place)
+            .map(|counted| counted.tally)
     };
     let medium = run(test("media")?, &[INSTALLER], &Wishes::default(), Engines::Here)?;
     ensure!(medium.failed == 0 && medium.passed > 0, "the installer's image was not built ({medium})");

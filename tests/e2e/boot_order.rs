@@ -16,7 +16,8 @@ fn machine(name: &str, firmware: &str, cd: &Path, disk: &Path, boot: &str) -> Gu
     let media = ["create", name, "--iso", &cd, "--disk", &disk, "--firmware", firmware];
     home.must(&[&media[..], &["--profile", "linux", "--memory", "512", "--cpus", "1"]].concat());
     // virtio's path in the boot order is another one than AHCI's.
-    home.must(&["set", name, "disk0.bus=virtio", "disk0.read-only=on", boot]);
+    let settings = ["set", name, "disk0.bus=virtio", "disk0.read-only=on"].into_iter().chain(boot.split(' '));
+    home.must(&settings.collect::<Vec<_>>());
     Guest::start_in(home, name)
 }
 
@@ -46,10 +47,19 @@ fn ovmf_starts_from_the_disk() {
     guest.wait_screen("<F2> to disable SMP, <Enter> to start testing", LIMIT);
 }
 
+/// By iPXE in the card's ROM, before both media.
+#[test]
+fn seabios_starts_from_the_network() {
+    let memtest = medium_or_skip!(media::memtest());
+    let mut guest = machine("boot-bios-network", "bios", &memtest, &memtest, "boot=net0 net0.model=e1000");
+    guest.wait_screen("Open Source Network Boot Firmware", LIMIT);
+    guest.wait_screen("net0: 10.0.2.15/255.255.255.0", LIMIT);
+}
+
 /// Before both media. Nobody answers as a boot server.
 #[test]
 fn ovmf_starts_from_the_network() {
     let memtest = medium_or_skip!(media::memtest());
-    let mut guest = machine("boot-uefi-network", "uefi", &memtest, &memtest, "boot=net0");
+    let mut guest = machine("boot-uefi-network", "uefi", &memtest, &memtest, "boot=net0 net0.model=virtio");
     guest.wait_screen("Start PXE over IPv4", LIMIT);
 }

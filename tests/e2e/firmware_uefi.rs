@@ -21,10 +21,10 @@ fn ovmf_opens_its_shell() {
     let mut guest = Guest::start("uefi-shell", &arguments);
     // Else it looks for a server on the network first, in four ways, for minutes.
     guest.verb("net", &["link", "out"]);
-    // What is typed before it counts down is lost, and what is typed meanwhile only ends that.
     guest.wait_screen("or any other key to continue.", LIMIT);
     guest.keys(&["esc"]);
-    // Its prompt is too short to be found on a picture, but keys wait for it.
+    // What is typed before its prompt may be lost with the countdown. It is too short to be found on a picture.
+    guest.wait_serial("Shell> ", LIMIT);
     guest.type_text("echo dormer dormer dormer\n");
     guest.wait_screen("dormer dormer dormer", LIMIT);
 }

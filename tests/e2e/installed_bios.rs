@@ -3,11 +3,12 @@
 use dormer_tests::installed::{Variant, runs};
 use dormer_tests::{media, medium_or_skip, only_in_full};
 
-const BIOS: Variant = Variant { name: "", firmware: "bios", virtio: true, cpus: 1, compare: false };
+const BIOS: Variant = Variant { name: "", firmware: "bios", virtio: true, e1000: false, cpus: 1, compare: false };
 
 #[test]
-fn on_virtio_with_one_processor() {
-    runs(Variant { name: "debian-bios-virtio-1", compare: true, ..BIOS }, &medium_or_skip!(media::DEBIAN_DISK.path()));
+fn on_ahci_with_one_processor_and_an_e1000() {
+    let variant = Variant { name: "debian-bios-ahci-1", virtio: false, e1000: true, compare: true, ..BIOS };
+    runs(variant, &medium_or_skip!(media::DEBIAN_DISK.path()));
 }
 
 #[test]
@@ -18,9 +19,9 @@ fn on_ahci_with_four_processors() {
 }
 
 #[test]
-fn on_ahci_with_one_processor() {
+fn on_virtio_with_one_processor() {
     only_in_full!();
-    runs(Variant { name: "debian-bios-ahci-1", virtio: false, ..BIOS }, &medium_or_skip!(media::DEBIAN_DISK.path()));
+    runs(Variant { name: "debian-bios-virtio-1", ..BIOS }, &medium_or_skip!(media::DEBIAN_DISK.path()));
 }
 
 #[test]

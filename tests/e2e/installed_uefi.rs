@@ -3,7 +3,7 @@
 use dormer_tests::installed::{Variant, runs};
 use dormer_tests::{media, medium_or_skip, only_in_full};
 
-const UEFI: Variant = Variant { name: "", firmware: "uefi", virtio: true, cpus: 1, compare: false };
+const UEFI: Variant = Variant { name: "", firmware: "uefi", virtio: true, e1000: false, cpus: 1, compare: false };
 
 #[test]
 fn on_virtio_with_four_processors() {
@@ -15,6 +15,7 @@ fn on_virtio_with_four_processors() {
 
 #[test]
 fn on_ahci_with_one_processor() {
+    only_in_full!();
     runs(Variant { name: "debian-uefi-ahci-1", virtio: false, ..UEFI }, &medium_or_skip!(media::DEBIAN_DISK.path()));
 }
 

@@ -1,12 +1,13 @@
 """The running app, seen by AT-SPI, xdotool and D-Bus, and what its engine hears."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
 import time
 
 from desktop import xdotool
-from session import until
+from session import until, whole_lines
 
 SCREEN = "frame"  # so AT-SPI names GTK's role “application”
 APP = "io.github.dormer_vm.Dormer"
@@ -60,32 +61,38 @@ class App:
                 yield from self.below(application)
 
     def below(self, node):
-        yield node
-        for index in range(node.get_child_count()):
-            child = node.get_child_at_index(index)
-            if child:
-                yield from self.below(child)
+        """It and all nodes below, but for those that go meanwhile."""
+        from gi.repository import GLib
 
-    def find(self, role, name, seconds=10):
+        try:
+            node.get_name()
+            children = [node.get_child_at_index(index) for index in range(node.get_child_count())]
+        except GLib.Error:
+            return
+        yield node
+        for child in filter(None, children):
+            yield from self.below(child)
+
+    def still(self, look, seconds=10):
+        """What `look` finds in the tree, once that did not change while it was read."""
+        return until("tree that stands still", seconds, lambda: (look(),))[0]
+
+    def find(self, role, name, seconds=10, within=None):
         """The visible node of this role and name."""
 
         def probe():
-            from gi.repository import GLib
-
-            try:
-                for node in self.nodes():
-                    # “push button” before AT-SPI 2.55
-                    if node.get_role_name().removeprefix("push ") == role and name in (node.get_name() or ""):
-                        if self.is_shown(node):
-                            return node
-            except GLib.Error:
-                pass  # the tree changed while it was read
+            for node in self.below(self.find(*within)) if within else self.nodes():
+                # “push button” before AT-SPI 2.55
+                if node.get_role_name().removeprefix("push ") == role and name in (node.get_name() or ""):
+                    if self.is_shown(node):
+                        return node
             return None
 
         return until(f"{role} “{name}”", seconds, probe)
 
-    def press(self, name, role="button"):
-        self.find(role, name).do_action(0)
+    def press(self, name, role="button", within=None):
+        """Presses a button, the first of that name, in the first node of role and name `within`."""
+        self.still(lambda: self.find(role, name, within=within).do_action(0))
 
     def key(self, *keys):
         xdotool("key", "--delay", "60", *keys)
@@ -100,10 +107,13 @@ class App:
         """Is there anything to be seen whose name has this text?"""
         from gi.repository import GLib
 
-        try:
-            return any(text in (node.get_name() or "") and self.is_shown(node) for node in self.nodes())
-        except GLib.Error:
-            return False  # the tree changed while it was read
+        def has(node):
+            try:
+                return text in (node.get_name() or "") and self.is_shown(node)
+            except GLib.Error:
+                return False  # it has just gone
+
+        return any(map(has, self.nodes()))
 
     def wait_shown(self, text, seconds=10):
         until(f"sight of “{text}”", seconds, lambda: self.shows(text))
@@ -132,11 +142,16 @@ class App:
 
     def entry(self, row):
         """The text field of a row."""
-        return next(node for node in self.below(self.find("list item", row)) if "EditableText" in node.get_interfaces())
+        fields = lambda: [node for node in self.below(self.find("list item", row)) if "EditableText" in node.get_interfaces()]
+        return until(f"field “{row}”", 10, lambda: self.still(fields))[0]
+
+    def write(self, row, text):
+        """Puts a text into the field of a row."""
+        self.still(lambda: self.entry(row).set_text_contents(text))
 
     def spin(self, row, value):
         """Puts a number into a row."""
-        self.find("spin button", row).get_value_iface().set_current_value(value)
+        self.still(lambda: self.find("spin button", row).get_value_iface().set_current_value(value))
 
     def wait_image(self, seconds):
         """Waits until the New Machine page has looked at its image and found it good."""
@@ -159,7 +174,7 @@ class App:
     def heard(self):
         """What the stand-in engine heard so far: a line for each message."""
         logs = pathlib.Path(os.environ["XDG_DATA_HOME"]).glob("dormer/machines/*/logs/engine.log")
-        return [line for log in logs for line in log.read_text().splitlines()]
+        return [line for log in logs for line in whole_lines(log)]
 
     def wait_heard(self, since, *lines, seconds=10):
         """Waits until the engine has heard these lines, in this order, after `since` others."""
@@ -215,6 +230,9 @@ class App:
 
     def unnamed(self):
         """The controls to be seen that a screen reader could not name, each by the way to it."""
+        return self.still(self._unnamed)
+
+    def _unnamed(self):
         found = []
 
         def is_named(node):
@@ -257,14 +275,17 @@ class App:
 
     def tree(self, name):
         """Writes the accessibility tree down."""
+        from gi.repository import GLib
+
         with open(self.out / f"{name}.txt", "w", encoding="utf-8") as file:
 
             def write(node, depth):
-                file.write(f"{'  ' * depth}{node.get_role_name()} “{node.get_name()}”\n")
-                for index in range(node.get_child_count()):
-                    child = node.get_child_at_index(index)
-                    if child:
-                        write(child, depth + 1)
+                with contextlib.suppress(GLib.Error):  # it has just gone
+                    file.write(f"{'  ' * depth}{node.get_role_name()} “{node.get_name()}”\n")
+                    for index in range(node.get_child_count()):
+                        child = node.get_child_at_index(index)
+                        if child:
+                            write(child, depth + 1)
 
             desktop = self.atspi.get_desktop(0)
             for index in range(desktop.get_child_count()):

@@ -9,13 +9,13 @@ import sys
 
 import drive
 from app import SCREEN
-from desktop import drag, geometry, xdotool
+from desktop import drop, geometry, marked, xdotool
 from session import until
 
 NAME = "Little machine"
-# What X calls a key is evdev's code and 8. F1 to F7 are orders to the stand-in engine, F11 is full screen, and the server itself
+# What X calls a key is evdev's code and 8. F1 to F8 are orders to the stand-in engine, F11 is full screen, and the server itself
 # acts on the keys for the next and the previous video mode.
-KEYCODES = [code for code in range(10, 256) if code not in (*range(67, 74), 95, 249, 250)]
+KEYCODES = [code for code in range(10, 256) if code not in (*range(67, 75), 95, 249, 250)]
 
 
 def walk(app, arguments):
@@ -81,7 +81,7 @@ def full_screen(app):
     app.key("ctrl+alt+g")
     app.wait_focus("toggle button", "Pause")
     app.picture("full-screen-keyboard")
-    app.key("Tab", "Tab", "Tab")
+    app.key("Tab", "Tab", "Tab", "Tab")
     app.wait_focus("button", button)
     app.key("Escape")
     app.wait_focus(SCREEN, "Screen of")
@@ -188,10 +188,11 @@ def dropped_cd(app, iso):
     """An image that is dropped on the screen goes into the CD drive; something else does not."""
     window = app.window(NAME)
     x, y, width, height = geometry(window)
-    with drag(iso, (x + width // 2, y + height // 2)):
-        app.wait_shown("The CD is in")
-    with drag("/etc/passwd", (x + width // 2, y + height // 2)):
-        app.wait_shown("is neither an ISO nor a disk image")
+    middle = (x + width // 2, y + height // 2)
+    unmarked = marked()
+    drop(iso, middle, lambda: app.shows("The CD is in"))
+    until("end of the mark", 10, lambda: marked() <= unmarked)
+    drop("/etc/passwd", middle, lambda: app.shows("is neither an ISO nor a disk image"))
 
 
 if __name__ == "__main__":

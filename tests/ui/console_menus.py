@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""The console window by its menus: how large the screen is, screenshots, text that is typed, and what becomes of a machine whose window
+"""The console window by its menus: its sound, how large the screen is, screenshots, text that is typed, and what becomes of a machine whose window
 is closed.
 
     tests/ui/console_menus.py --out target/ui-console-menus
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -28,10 +29,12 @@ def walk(app, arguments):
     app.create(arguments.iso, NAME)
     app.enter(NAME)
     devices(app)
+    sound(app)
     scaling(app)
     screenshots(app)
     typed_text(app)
     closing(app)
+    second_drive(app, arguments.iso)
     quitting(app)
 
 
@@ -42,7 +45,7 @@ def devices(app):
     app.wait_shown("test.iso")
     for words in ("Shared with this computer", "1024 × 768", "No lock is on", "Goes in and out freely"):
         app.wait_shown(words)
-    app.picture("devices")
+    lamps(app)
     assert app.enabled(2, "eject-cd")
     app.press("Eject CD")
     app.wait_shown("The CD is out")
@@ -61,6 +64,85 @@ def devices(app):
     app.wait_focus(SCREEN, "Screen of")
     xdotool("windowsize", "--sync", window, 1024, 814)
     app.key("F1", "F2", "F2")
+
+
+def kept():
+    """The machine's settings, by dormerctl."""
+    return json.loads(dormerctl("set", NAME, "--json"))
+
+
+def wait_kept(key, value):
+    until(f"{key}={value}", 10, lambda: kept()[key] == value)
+
+
+def sound(app):
+    """Volume, mute and microphone, by the header bar and by keys; what is turned is in the settings, and what the guest hears is seen."""
+    app.wait_heard(0, "Sound { listen: true, microphone: false }")
+    live = "The system hears the microphone"
+    assert not app.shows(live)
+    app.press("Sound: 100", "toggle button")
+    slide = lambda percent: app.find("slider", "Volume").get_value_iface().set_current_value(percent)
+    app.picture("sound")
+    for percent in (90, 60, 30):
+        slide(percent)
+    app.find("toggle button", "Sound: 30")
+    wait_kept("sound.volume", "30")
+    app.press("Mute", "toggle button")
+    app.find("toggle button", "Sound: Muted")
+    wait_kept("sound.mute", "on")
+    before = len(app.heard())
+    switch = lambda: app.find("check box", "Microphone").do_action(0)
+    switch()
+    app.wait_heard(before, "Sound { listen: true, microphone: true }")
+    app.find("image", live)
+    wait_kept("sound.microphone", "on")
+    app.picture("sound-microphone")
+    app.key("Escape")
+    app.wait_focus(SCREEN, "Screen of")
+    # Over the guest's screen too, and where there is little room.
+    app.window_action(2, "fullscreen")
+    app.move(500, 0)
+    app.find("image", live)
+    app.key("ctrl+alt+m")
+    app.wait_shown("Sound is on")
+    wait_kept("sound.mute", "off")
+    app.picture("sound-full-screen")
+    app.window_action(2, "fullscreen")
+    window = app.window(NAME)
+    narrow(window, 640)
+    app.press("Sound: 30", "toggle button")
+    app.picture("sound-narrow")
+    # The settings say it, and are heard.
+    app.window()
+    app.window_action(1, "settings")
+    app.find("dialog", "Settings of")
+    app.press("Sound", "page tab")
+    app.find("spin button", "Volume").get_value_iface().set_current_value(75)
+    app.find("toggle button", "Sound: 75")
+    before = len(app.heard())
+    app.still(lambda: [node for node in app.below(app.find("check box", "Microphone", within=("dialog", "Settings of")))][-1].do_action(0))
+    app.wait_heard(before, "Sound { listen: true, microphone: false }")
+    app.wait_gone(live)
+    app.picture("sound-settings")
+    app.press("Close", within=("dialog", "Settings of"))
+    app.wait_gone("Settings of")
+    app.window(NAME)
+    app.key("Escape")
+    app.wait_focus(SCREEN, "Screen of")
+    xdotool("windowsize", "--sync", window, 1024, 814)
+
+
+def lamps(app):
+    """Drives and cards say what goes through them, as long as somebody looks."""
+    for words in ("Disk: Reading and writing", "CD Drive: Reading and writing", "Network: Receiving"):
+        app.find("image", words)
+    app.picture("devices")
+    app.window_action(2, "pause")
+    for words in ("Disk: Idle", "CD Drive: Idle", "Network: Idle"):
+        app.find("image", words)
+    app.picture("devices-idle")
+    app.window_action(2, "pause")
+    app.find("image", "Disk: Reading and writing")
 
 
 def narrow(window, height):
@@ -133,8 +215,7 @@ def scaling(app):
     kept = pathlib.Path(os.environ["XDG_CONFIG_HOME"]) / "glib-2.0/settings/keyfile"
     remembered = lambda: kept.exists() and kept.read_text()
     until("remembered screen", 10, lambda: remembered() and "scaling='fit'" in remembered() and "resize-guest='yes'" in remembered())
-    menus = (node for node in app.below(app.find("frame", NAME)) if node.get_name() == "Machine Menu")
-    next(node for node in menus if node.get_role_name() == "toggle button").do_action(0)
+    app.press("Machine Menu", "toggle button", within=("frame", NAME))
     app.picture("machine-menu")
     app.key("Escape")
     app.wait_focus(SCREEN, "Screen of")
@@ -264,7 +345,10 @@ def closing(app):
     app.wait_closed(NAME)
     app.window()
     app.wait_shown("keeps running")
+    # The sound comes back with the window.
+    before = len(app.heard())
     app.window_action(1, "open")
+    app.wait_heard(before, "Sound { listen: true")
     app.find(SCREEN, f"Screen of {NAME}", 20)
     app.enter(NAME)
 
@@ -310,6 +394,41 @@ def closing(app):
     app.wait_closed(NAME)
     app.window()
     app.find("label", "Off")
+
+
+def second_drive(app, iso):
+    """Each CD drive has its own disc."""
+    dormerctl("disk", NAME, "add", "cd")
+    dormerctl("medium", NAME, "insert", iso, "--drive", "cd1")
+    dormerctl("set", NAME, "sound.card=none")
+    before = len(app.heard())
+    app.window_action(1, "open")
+    app.find(SCREEN, f"Screen of {NAME}", 30)
+    app.enter(NAME)
+    app.press("Devices", "toggle button")
+    app.find("image", "CD Drive 1: Reading and writing")
+    # Without a card there is nothing to turn.
+    assert not app.shows("Sound: ") and not any("Sound {" in line for line in app.heard()[before:])
+    app.picture("two-cd-drives")
+    app.wait_shown("test.iso")
+    app.press("Eject CD", within=("list item", "CD Drive 2"))
+    app.wait_shown("The CD is out")
+    app.press("Devices", "toggle button")
+    app.find("list item", "CD Drive 2")
+    app.wait_gone("test.iso")
+    app.key("Escape")
+    app.wait_focus(SCREEN, "Screen of")
+    app.key("F4")
+    app.wait_focus("button", "Start Again", 20)
+    app.press_close(NAME)
+    app.wait_closed(NAME)
+    app.window()
+    app.find("label", "Off")
+
+
+def dormerctl(*words):
+    program = pathlib.Path(os.environ["DORMER_APP"]).with_name("dormerctl")
+    return subprocess.run([program, *words], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
 
 
 def quitting(app):

@@ -21,7 +21,7 @@ def walk(app, arguments):
     app.find("button", "Create", 30)
     app.activate("new-from-file", f"[<'{arguments.iso}'>]")
     app.wait_image(120)
-    app.entry("Name").set_text_contents(machine.name)
+    app.write("Name", machine.name)
     app.picture("new-machine")
     app.press("Create")
 

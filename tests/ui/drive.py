@@ -80,7 +80,7 @@ def walk(app, arguments):
     app.wait_image(20)
     app.picture("new-image")
     app.tree("new")
-    app.entry("Name").set_text_contents("Little machine")
+    app.write("Name", "Little machine")
     app.press("Create")
 
     # It starts, and its console opens.

@@ -16,8 +16,10 @@ from drive import main
 from session import until
 
 # What is looked for on the way.
-GERMAN = {"Settings": "Einstellungen", "Create": "Anlegen", "Memory": "Arbeitsspeicher"}
-FRENCH = {"Settings": "Paramètres", "Create": "Créer", "Memory": "Mémoire"}
+GERMAN = {"Settings": "Einstellungen", "Create": "Anlegen", "Memory": "Arbeitsspeicher", "Cancel": "Abbrechen"}
+GERMAN |= {"neither an ISO": "weder ein ISO", "1 Selected": "1 ausgewählt"}
+FRENCH = {"Settings": "Paramètres", "Create": "Créer", "Memory": "Mémoire", "Cancel": "Annuler"}
+FRENCH |= {"neither an ISO": "ni une image ISO", "1 Selected": "1 sélectionnée"}
 HOME = pathlib.Path(os.environ["HOME"])
 PLAIN = dict(os.environ)
 
@@ -72,8 +74,17 @@ def pages(out, look, surroundings, words):
         app.key("Escape")
         app.key("ctrl+n")
         app.find("button", say("Create"))
+        # What is wrong with it, too.
+        app.activate("new-from-file", "[<'/etc/passwd'>]")
+        app.wait_shown(say("neither an ISO"))
         app.picture("new")
         app.key("Escape")
+        app.wait_gone(say("Create"))
+        app.window_action(1, "select-all")
+        app.wait_shown(say("1 Selected"))
+        app.picture("select")
+        app.press(say("Cancel"))
+        app.wait_gone(say("1 Selected"))
         app.key("ctrl+question")
         until("shortcuts", 10, lambda: len(xdotool("search", "--onlyvisible", "--pid", app.process.pid).split()) > 1)
         app.picture("shortcuts")

@@ -12,7 +12,7 @@ import sys
 
 import drive
 from app import SCREEN
-from desktop import drag, geometry, xdotool
+from desktop import drop, geometry, xdotool
 from session import until
 
 NAME = "Little machine"
@@ -80,12 +80,12 @@ def names(app, home):
     until("the plain name", 10, lambda: name(app) == "Machine")
     use(app, second)
     until("another filled in name", 20, lambda: name(app) != "Machine" and create_is_possible(app))
-    app.entry("Name").set_text_contents("")
+    app.write("Name", "")
     app.wait_shown("A machine needs a name.")
-    app.entry("Name").set_text_contents("a/b")
+    app.write("Name", "a/b")
     app.wait_shown("cannot be a machine")
     app.picture("bad-name")
-    app.entry("Name").set_text_contents("My own")
+    app.write("Name", "My own")
     until("machine that can be made", 10, lambda: create_is_possible(app))
     use(app, first)
     app.wait_shown("first.iso")
@@ -100,11 +100,9 @@ def dropped(app, home):
     """An image that is dropped opens the dialog, or is taken by it, wherever on it."""
     window = app.window()
     x, y, width, height = geometry(window)
-    with drag(str(home / "first.iso"), (x + width // 2, y + height // 3)):
-        app.wait_shown("first.iso")
+    drop(str(home / "first.iso"), (x + width // 2, y + height // 3), lambda: app.shows("first.iso"))
     # Over a field that takes text.
-    with drag(str(home / "second.iso"), (x + width // 2 + 120, y + height // 2 - 50)):
-        app.wait_shown("second.iso")
+    drop(str(home / "second.iso"), (x + width // 2 + 120, y + height // 2 - 50), lambda: app.shows("second.iso"))
     app.picture("dropped")
     app.key("Escape")
     app.wait_gone("Create")
@@ -122,7 +120,7 @@ def keyboard(app, iso):
     app.wait_focus("list item", "Installer or Disk Image")
     use(app, iso)
     until("image that can be used", 20, lambda: create_is_possible(app) and app.shows("test.iso"))
-    app.entry("Name").set_text_contents(NAME)
+    app.write("Name", NAME)
     for _ in range(12):
         if app.focus() == ("button", "Create"):
             break

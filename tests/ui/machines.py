@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import drive
 from desktop import geometry, xdotool
@@ -27,6 +28,8 @@ def walk(app, arguments):
     sort(app)
     grid(app)
     groups(app)
+    several(app)
+    dragged(app)
     rename(app)
     move(app)
     look_into(app)
@@ -204,6 +207,176 @@ def groups(app):
     until("forgotten group", 10, lambda: kept("closed-groups=[]"))
     for name in ("Alpha", "Beta"):
         set_group(app, name, lambda: app.key("ctrl+a", "BackSpace"))
+    wait_listed(app, *NAMES)
+
+
+def chosen(app):
+    """The machines whose marks are set."""
+    from gi.repository import GLib
+
+    try:
+        items = [node for node in app.nodes() if node.get_role_name() in ITEMS and app.is_shown(node)]
+        marked = [node for node in items if node.get_state_set().contains(app.atspi.StateType.CHECKED)]
+        return [node.get_name().rsplit(", ", 1)[0] for node in marked]
+    except GLib.Error:
+        return None  # the tree changed while it was read
+
+
+def wait_chosen(app, *names):
+    until(f"choice of {names}", 10, lambda: chosen(app) == list(names))
+
+
+def point(app, name):
+    """The middle of a machine's row or tile on the screen."""
+    named = lambda: (node for node in app.nodes() if node.get_role_name() in ITEMS and app.is_shown(node) and name in (node.get_name() or ""))
+    x, y, _, _ = geometry(app.window())
+    extents = app.still(lambda: next(named()).get_extents(app.atspi.CoordType.WINDOW))
+    return x + extents.x + extents.width // 2, y + extents.y + extents.height // 2
+
+
+def click(app, name, held=None):
+    xdotool("mousemove", *point(app, name))
+    xdotool(*(["keydown", held] if held else []), "click", 1, *(["keyup", held] if held else []))
+
+
+def confirm(app, name):
+    """Presses the question's button, which the bar below has almost the same name as."""
+    app.still(lambda: next(node for node in app.nodes() if node.get_name() == name and app.is_shown(node)).do_action(0))
+
+
+def several(app):
+    """Chosen by button, pointer and keys, in the list and the grid; one order and one question for all."""
+    app.window()
+    app.press("Select Machines")
+    app.find("button", "Cancel")
+    wait_chosen(app)
+    assert not app.enabled(1, "run-chosen"), "nothing is chosen"
+    click(app, "Alpha")
+    click(app, "Gamma")
+    wait_chosen(app, "Alpha", "Gamma")
+    app.wait_shown("2 Selected")
+    click(app, "Ärger", "shift")
+    wait_chosen(app, "Alpha", "Gamma", "Ärger")
+    click(app, "Ärger", "ctrl")
+    wait_chosen(app, "Alpha", "Gamma")
+    app.picture("several")
+    assert not app.enabled(1, "power-off-chosen"), "none of them runs"
+    for name in ("Alpha", "Gamma"):
+        dormerctl("start", name, "--headless")
+        app.find("list item", f"{name}, Running", 20)
+    until("tasks", 10, lambda: app.enabled(1, "power-off-chosen") and not app.enabled(1, "delete-chosen"))
+    app.press("Pause")
+    for name in ("Alpha", "Gamma"):
+        app.find("list item", f"{name}, Paused", 20)
+    app.press("Start or Resume")
+    for name in ("Alpha", "Gamma"):
+        app.find("list item", f"{name}, Running", 20)
+    app.press("Power Off…")
+    app.find("label", "Power Off 2 Machines?")
+    app.wait_shown("• Alpha\n• Gamma")
+    app.picture("several-power-off")
+    confirm(app, "Power Off")
+    for name in ("Alpha", "Gamma"):
+        app.find("list item", f"{name}, Off", 20)
+    app.key("Escape")
+    wait_listed(app, *NAMES)
+    app.find("button", "New Machine…")
+    # By keys, and as tiles.
+    app.key("ctrl+2")
+    until("focus on a tile", 10, lambda: (app.focus() or ("",))[0] == "table cell")
+    app.key("ctrl+a")
+    wait_chosen(app, *NAMES)
+    app.key("Home", "Return")
+    wait_chosen(app, "Beta", "Gamma", "Ärger")
+    app.picture("several-grid")
+    app.press("Move to Group…")
+    app.find("label", "Group of 3 Machines")
+    until("focus in the name", 10, lambda: (app.focus() or ("", ""))[0] in ("text", "entry"))
+    xdotool("type", "Work")
+    app.key("Return")
+    wait_listed(app, "Alpha", "Beta", "Gamma", "Ärger")
+    app.find("button", "Work")
+    app.find("button", "New Machine…")
+    # A click with Ctrl begins it, with what is selected.
+    app.key("ctrl+1")
+    app.wait_focus("list item", "")
+    click(app, "Beta")
+    click(app, "Ärger", "ctrl")
+    wait_chosen(app, "Beta", "Ärger")
+    # All at once, and back.
+    app.press("Delete…")
+    app.find("label", "Delete 2 Machines?")
+    app.picture("several-delete")
+    confirm(app, "Delete")
+    wait_listed(app, "Alpha", "Gamma")
+    app.wait_shown("2 machines are deleted")
+    app.press("Undo")
+    wait_listed(app, "Alpha", "Beta", "Gamma", "Ärger")
+    app.picture("several-back")
+
+
+def pull(x, y, to_x, to_y):
+    """Presses the button and goes, as slowly as a hand."""
+    xdotool("mousemove", x, y)
+    time.sleep(0.3)
+    xdotool("mousedown", 1)
+    for step in range(1, 11):
+        xdotool("mousemove", x + (to_x - x) * step // 10, y + (to_y - y) * step // 10)
+        time.sleep(0.05)
+
+
+def drop(app, name, place, picture=None):
+    """Drags a machine by its row or tile to another place."""
+    pull(*point(app, name), *place)
+    if picture:
+        app.picture(picture)
+    xdotool("mouseup", 1)
+
+
+def dragged(app):
+    """A machine comes into a group by being dragged to its name or one of its machines, and out of it; several at once."""
+    app.window()
+    wait_listed(app, "Alpha", "Beta", "Gamma", "Ärger")
+    group = lambda name: json.loads(dormerctl("show", name, "--json")).get("group")
+    drop(app, "Alpha", point(app, "Gamma"), "dragged")
+    until("Alpha in the group", 10, lambda: group("Alpha") == "Work")
+    # With no machine outside of groups there is a place for it.
+    wait_listed(app, "Alpha", "Beta", "Gamma", "Ärger")
+    heading = app.find("button", "Work").get_extents(app.atspi.CoordType.WINDOW).y + geometry(app.window())[1]
+    until("Alpha below the name", 10, lambda: point(app, "Alpha")[1] > heading)
+    x, y = point(app, "Alpha")
+    pull(x, y, x + 20, y + 60)
+    app.wait_shown("No group")
+    label = app.find("label", "No group").get_extents(app.atspi.CoordType.WINDOW)
+    left, top, _, _ = geometry(app.window())
+    xdotool("mousemove", left + label.x + 20, top + label.y + 10)
+    time.sleep(0.3)
+    app.picture("dragged-out")
+    xdotool("mousemove", left + label.x + 24, top + label.y + 12, "mouseup", 1)
+    until("Alpha in no group", 10, lambda: not group("Alpha"))
+    app.wait_gone("No group")
+    # As tiles, and both that are chosen.
+    app.key("ctrl+2")
+    until("focus on a tile", 10, lambda: (app.focus() or ("",))[0] == "table cell")
+    app.press("Select Machines")
+    app.find("button", "Cancel")
+    click(app, "Beta")
+    click(app, "Gamma")
+    wait_chosen(app, "Beta", "Gamma")
+    drop(app, "Gamma", point(app, "Alpha"), "dragged-tiles")
+    until("both in no group", 10, lambda: not group("Beta") and not group("Gamma"))
+    app.find("button", "New Machine…")
+    app.key("ctrl+1")
+    app.wait_focus("list item", "")
+    # From one group to the other by Tab: what has the focus is what is shown.
+    click(app, "Gamma")
+    app.find("grouping", "Gamma")
+    app.key("Tab")
+    app.wait_focus("button", "Work")
+    app.key("Tab")
+    app.wait_focus("list item", "Ärger")
+    app.find("grouping", "Ärger")
+    set_group(app, "Ärger", lambda: app.key("ctrl+a", "BackSpace"))
     wait_listed(app, *NAMES)
 
 

@@ -86,7 +86,7 @@ def walk(app, arguments):
     app.spin("Processors", 1)
     app.wait_gone("The machine has 64 processors")
 
-    app.entry("Name").set_text_contents("Little machine")
+    app.write("Name", "Little machine")
     app.press("Create")
     # There is a system on the disk: the engine takes the installer's CD out, and the person hears of it.
     app.enter("Little machine")

@@ -8,18 +8,31 @@ import sys
 import tempfile
 import time
 
+from gi.repository import GLib
+
+# Every limit so many times over: a busy computer is slow, not wrong.
+PATIENCE = 3
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def until(what, seconds, probe):
-    """The first true answer of `probe`; ends the run when there is none in time."""
-    end = time.monotonic() + seconds
+    """The first true answer of `probe`; ends the run when there is none in `seconds` of a computer with time.
+
+    A tree that changes while it is read, or a service that is yet to come, answers by GLib's errors.
+    """
+    end = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < end:
-        answer = probe()
-        if answer:
-            return answer
+        with contextlib.suppress(GLib.Error):
+            answer = probe()
+            if answer:
+                return answer
         time.sleep(0.1)
     raise SystemExit(f"no {what} within {seconds} s")
+
+
+def whole_lines(log):
+    """The lines of a file, without one that is still being written."""
+    return log.read_text(encoding="utf-8").split("\n")[:-1]
 
 
 def environment(home):

@@ -36,24 +36,26 @@ def walk(app, arguments):
     app.enter(NAME)
     app.key("F4")
     app.find("label", "The Machine Is Off")
+    # Of another computer, say.
+    subprocess.run([BINARIES / "dormerctl", "set", NAME, "sound.output=A headset"], check=True)
     app.close()
     app.window()
     app.window_action(1, "settings")
     app.find("dialog", "Settings of")
     app.picture("general")
-    for title in ("System", "Storage", "Network"):
+    for title in ("System", "Display", "Sound", "Storage", "Network"):
         page(app, title)
         app.picture(title.lower())
         app.tree(title.lower())
     off(app)
     refused(app)
-    dialog = app.find("dialog", "Settings of")
+    app.find("dialog", "Settings of")
     # What was typed just before counts too.
     page(app, "General")
     reach(app, "text", "Notes")
     app.key("ctrl+End")
     xdotool("type", "--delay", 5, " yet")
-    next(node for node in app.below(dialog) if node.get_name() == "Close" and node.get_role_name().endswith("button")).do_action(0)
+    app.press("Close", within=("dialog", "Settings of"))
     app.wait_gone("Settings of")
     app.wait_shown("no password yet")
     app.picture("machine-page")
@@ -68,7 +70,7 @@ def walk(app, arguments):
 
 def page(app, title):
     """Goes to a page of the dialog."""
-    app.find("page tab", title).do_action(0)
+    app.press(title, "page tab")
     until(f"page “{title}”", 10, lambda: any(n.get_role_name() == "panel" and n.get_name() == title and app.is_shown(n) for n in app.nodes()))
 
 
@@ -84,8 +86,7 @@ def reach(app, role, name):
 
 def switch(app, name):
     """Turns a switch by its action."""
-    nodes = [node for node in app.below(app.find("check box", name)) if node.get_role_name() == "check box"]
-    nodes[-1].do_action(0)
+    app.still(lambda: [node for node in app.below(app.find("check box", name)) if node.get_role_name() == "check box"][-1].do_action(0))
 
 
 def choose(app, row, key):
@@ -137,9 +138,15 @@ def off(app):
     assert not list(at_login.glob("*.desktop"))
     notes(app)
 
-    page(app, "System")
+    page(app, "Display")
     choose(app, "Screen Size", "End")
-    wait_set("resolution", "2560x1440")
+    app.wait_shown("needs 32 MiB of video memory")
+    app.picture("screen-needs")
+    choose(app, "Video Memory", "Down")
+    wait_set("video-memory", "32")
+    choose(app, "Screen Size", "End")
+    wait_set("resolution", "3840x2160")
+    page(app, "System")
     number(app, "Processors", 3)
     wait_set("processors", "3")
     number(app, "Memory", 640)
@@ -151,6 +158,7 @@ def off(app):
     wait_set("firmware", firmware)
 
     boot_order(app)
+    sound(app)
 
     page(app, "Storage")
     medium(app)
@@ -169,6 +177,12 @@ def off(app):
     drives(app)
 
     page(app, "Network")
+    card = settings()["net0.model"]
+    choose(app, "Card", "Up" if card == "e1000" else "Down")
+    wait_set("net0.model", "virtio" if card == "e1000" else "e1000")
+    app.picture("card")
+    choose(app, "Card", "Down" if card == "e1000" else "Up")
+    wait_set("net0.model", card)
     write(app, "Ethernet Address", "52:54:00:00:00:07")
     wait_set("net0.mac", "52:54:00:00:00:07")
     connect(app)
@@ -176,6 +190,39 @@ def off(app):
     until("second card", 10, lambda: settings().get("net1.link") == "on")
     app.press("Remove Network Card 2")
     until("one card", 10, lambda: "net1.link" not in settings())
+
+
+def sound(app):
+    """The card, and what a console does with its sound; names of devices that are not there are told so."""
+    page(app, "Sound")
+    app.wait_shown("A headset (not connected)")
+    app.picture("sound-not-connected")
+    card = settings()["sound.card"]
+    choose(app, "Sound Card", "End")
+    wait_set("sound.card", "none")
+    sensitive = app.atspi.StateType.SENSITIVE
+    until("nothing to turn", 10, lambda: not app.find("combo box", "Output").get_state_set().contains(sensitive))
+    app.picture("no-sound-card")
+    choose(app, "Sound Card", "Home")
+    wait_set("sound.card", "hda")
+    number(app, "Volume", 45)
+    wait_set("sound.volume", "45")
+    # More than all is all.
+    number(app, "Volume", 180)
+    wait_set("sound.volume", "100")
+    for name, key in (("Mute", "sound.mute"), ("Microphone", "sound.microphone")):
+        switch(app, name)
+        wait_set(key, "on")
+        switch(app, name)
+        wait_set(key, "off")
+    for key, value in (("volume", "101"), ("volume", "loud"), ("mute", "yes"), ("output", "a\nb"), ("input", "x" * 257), ("card", "ac97")):
+        done = subprocess.run([BINARIES / "dormerctl", "set", NAME, f"sound.{key}={value}"], capture_output=True, text=True)
+        assert done.returncode and done.stderr.startswith("dormerctl: "), (key, done)
+    assert settings()["sound.output"] == "A headset"
+    choose(app, "Output Device", "Home")
+    wait_set("sound.output", "")
+    choose(app, "Sound Card", "Down" if card == "virtio" else "Home")
+    wait_set("sound.card", card)
 
 
 def notes(app):
@@ -357,6 +404,11 @@ def on(app):
     assert not app.find("combo box", "Firmware").get_state_set().contains(sensitive)
     app.picture("running")
     assert not app.find("button", "Move Disk 1 Down").get_state_set().contains(sensitive)
+    page(app, "Sound")
+    assert not app.find("combo box", "Sound Card").get_state_set().contains(sensitive)
+    number(app, "Volume", 60)
+    wait_set("sound.volume", "60")
+    app.picture("sound-running")
     page(app, "Storage")
     medium(app, running=True)
     page(app, "Network")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Viewers on X11: the picture pixel by pixel, keys and pointer, two at once, full screen, a captured pointer, and every ending.
+"""Viewers on X11: the picture pixel by pixel, keys and pointer, mute, two at once, full screen, a captured pointer, and every ending.
 
     tests/ui/view.py --out target/ui-view
 
@@ -17,8 +17,8 @@ from desktop import geometry, xdotool
 from session import until
 from viewer import NAME, PROGRAMS
 
-# F1 to F7 are orders to the stand-in engine, F11 is full screen, and the server itself acts on the keys for video modes.
-KEYCODES = [code for code in range(10, 256) if code not in (*range(67, 74), 95, 249, 250)]
+# F1 to F8 are orders to the stand-in engine, F11 is full screen, and the server itself acts on the keys for video modes.
+KEYCODES = [code for code in range(10, 256) if code not in (*range(67, 75), 95, 249, 250)]
 UNKNOWN = 248  # winit's word for keys without a code is evdev's KEY_UNKNOWN
 SCREEN = (1600, 1200)
 
@@ -33,6 +33,7 @@ def walk(machine):
     keys(machine, window)
     pointer(machine, window)
     sizes(machine, window)
+    sound(machine, window)
     two(machine, window)
     full_screen(machine, window)
     captured_pointer(machine, window)
@@ -205,6 +206,24 @@ def bright(picture, crop):
     """Is there anything in this part of a picture?"""
     mean = ["convert", picture, "-crop", crop, "-format", "%[fx:minima < 0.001 && maxima < 0.001 ? 0 : 1]", "info:"]
     return subprocess.run(mean, check=True, capture_output=True, text=True).stdout.strip() == "1"
+
+
+def sound(machine, window):
+    """Mute is a key, and in the title; a viewer begins as the settings say."""
+    machine.wait_heard(0, "Sound { listen: true, microphone: false }")
+    before = len(machine.heard())
+    xdotool("key", "ctrl+alt+m")
+    says(window, "muted")
+    assert not any("code: 50" in line for line in machine.heard()[before:]), "M went to the machine"
+    machine.dormerctl("set", NAME, "sound.mute=on", "sound.microphone=on")
+    process = machine.view()
+    other = shown(f"{NAME} — muted, hears the microphone", but=(window,))
+    machine.wait_heard(before, "Sound { listen: true, microphone: true }")
+    xdotool("key", "super+q")
+    assert machine.ended(process)[0] == 0 and other not in titles()
+    machine.dormerctl("set", NAME, "sound.mute=off", "sound.microphone=off")
+    xdotool("windowactivate", "--sync", window, "key", "ctrl+alt+m")
+    until("title without more", 10, lambda: titles()[window] == NAME)
 
 
 def two(machine, window):

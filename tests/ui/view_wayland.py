@@ -57,6 +57,13 @@ def walk(machine):
         machine.dormerctl("start", NAME)
         comes_to_rest(machine, seat)
         machine.dormerctl("power-off", NAME)
+        # The desktop goes: so do windows that machines run on behind.
+        machine.dormerctl("start", NAME, "--headless")
+        last = machine.view()
+        comes_to_rest(machine, seat)
+    assert last.wait(60) != 0, "that was no end of its own"
+    assert machine.state() == "running"
+    machine.dormerctl("power-off", NAME)
 
 
 def comes_to_rest(machine, seat):

@@ -67,7 +67,7 @@ class Machine:
     def heard(self):
         """What the engine heard since it was started first: a line for each message."""
         log = next(pathlib.Path(os.environ["XDG_DATA_HOME"]).glob("dormer/machines/*/logs/engine.log"))
-        return log.read_text().splitlines()
+        return session.whole_lines(log)
 
     def wait_heard(self, since, *lines, seconds=10):
         """Waits until it has heard these lines, in this order, after `since` others."""

@@ -10,6 +10,7 @@ pub(crate) mod init;
 mod initramfs;
 mod qemu;
 mod run;
+mod usb;
 mod wire;
 
 use std::{
@@ -22,6 +23,7 @@ use std::{
 use clap::Args;
 
 pub(crate) use run::{Console, run};
+pub(crate) use usb::UsbDevice;
 pub(crate) use wire::Stream;
 
 /// Exit status for "the test host itself failed", as of `env` and `timeout`.
@@ -46,6 +48,10 @@ pub(crate) struct HostArgs {
     /// A raw image to plug in as a USB stick; may be repeated
     #[arg(long, value_name = "IMG")]
     pub(crate) usb_stick: Vec<PathBuf>,
+    /// Another USB device: serial, net, audio, keyboard, tablet, hub, smart-card, mtp=FOLDER, uas=IMG; serial and audio write to
+    /// =FILE; may be repeated
+    #[arg(long, value_name = "KIND[=FILE]")]
+    pub(crate) usb: Vec<UsbDevice>,
     /// Give it a sound card and write what it plays to this file
     #[arg(long, value_name = "OUT.wav")]
     pub(crate) sound: Option<PathBuf>,
@@ -72,6 +78,7 @@ impl HostArgs {
             memory: 4096,
             writable: Vec::new(),
             usb_stick: Vec::new(),
+            usb: Vec::new(),
             sound: None,
             timeout: 1800,
             no_retry: false,

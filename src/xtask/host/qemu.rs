@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{HostArgs, emulator::Emulator, initramfs::Boot, wire::PORT_NAME};
+use super::{HostArgs, UsbDevice, emulator::Emulator, initramfs::Boot, wire::PORT_NAME};
 
 /// Everything QEMU is told that is not in [`HostArgs`].
 pub(super) struct Wiring<'a> {
@@ -61,16 +61,20 @@ pub(super) fn command(args: &HostArgs, wiring: &Wiring<'_>) -> Command {
     for (tag, folder) in wiring.writable {
         share(&mut qemu, tag, folder, true);
     }
-    if !args.usb_stick.is_empty() {
-        qemu.args(["-device", "qemu-xhci,id=xhci"]);
+    if has_usb(args) {
+        // As many ports of each kind as it can have.
+        qemu.args(["-device", "qemu-xhci,id=xhci,p2=15,p3=15"]);
     }
     for (number, image) in args.usb_stick.iter().enumerate() {
         qemu.arg("-drive").arg(option(&format!("if=none,id=stick{number},format=raw,file="), image, ""));
         qemu.args(["-device", &format!("usb-storage,bus=xhci.0,drive=stick{number},removable=on")]);
     }
+    for (number, device) in args.usb.iter().enumerate() {
+        qemu.args(device.options(number, "xhci.0"));
+    }
     if let Some(file) = &args.sound {
-        qemu.arg("-audiodev").arg(option("wav,id=sound,path=", file, ""));
-        qemu.args(["-device", "intel-hda", "-device", "hda-duplex,audiodev=sound"]);
+        qemu.arg("-audiodev").arg(option("wav,id=sound,out.frequency=48000,path=", file, ""));
+        qemu.args(["-device", "intel-hda", "-device", "hda-duplex,audiodev=sound,mixer=off"]);
     }
     qemu
 }
@@ -78,13 +82,21 @@ pub(super) fn command(args: &HostArgs, wiring: &Wiring<'_>) -> Command {
 /// The kernel modules that go with the devices asked for.
 pub(super) fn modules(args: &HostArgs) -> Vec<String> {
     let mut modules = Vec::new();
-    if !args.usb_stick.is_empty() {
-        modules.extend(["xhci_pci", "usb_storage", "sd_mod"]);
+    if has_usb(args) {
+        modules.push("xhci_pci");
     }
+    if !args.usb_stick.is_empty() {
+        modules.extend(["usb_storage", "sd_mod"]);
+    }
+    modules.extend(args.usb.iter().flat_map(UsbDevice::modules));
     if args.sound.is_some() {
         modules.extend(["snd_hda_intel", "snd_hda_codec_generic"]);
     }
     modules.into_iter().map(str::to_owned).collect()
+}
+
+fn has_usb(args: &HostArgs) -> bool {
+    !args.usb_stick.is_empty() || !args.usb.is_empty()
 }
 
 fn share(qemu: &mut Command, tag: &str, folder: &Path, writable: bool) {
@@ -96,7 +108,7 @@ fn share(qemu: &mut Command, tag: &str, folder: &Path, writable: bool) {
 }
 
 /// An option value with a path in it; QEMU wants commas of the path doubled.
-fn option(before: &str, path: &Path, after: &str) -> OsString {
+pub(super) fn option(before: &str, path: &Path, after: &str) -> OsString {
     let path = path.to_string_lossy().replace(',', ",,");
     format!("{before}{path}{after}").into()
 }

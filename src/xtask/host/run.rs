@@ -31,6 +31,10 @@ use super::{
 /// calls into the interrupt code without the lock. It says nothing about the command, so it is worth another try.
 const KNOWN_CRASH: &str = "assertion failed: (bql_locked())";
 
+/// How long a test host may take until it starts its command. Ten seconds are usual, a minute on a busy computer; but with two
+/// processors, one now and then loses its timer as it comes up (“Possible timer handling issue”), and would stand there for ever.
+const COMES_UP: Duration = Duration::from_secs(300);
+
 /// How often a run is started at most.
 const TRIES: u32 = 3;
 
@@ -49,6 +53,8 @@ pub(crate) trait Console {
 enum Outcome {
     Exit(i32),
     TimedOut,
+    /// The command was not even started.
+    NeverUp(String),
     /// QEMU ended and the command had not: what it said last.
     Lost(String),
 }
@@ -72,6 +78,15 @@ pub(crate) fn run(args: &HostArgs, console: &mut dyn Console) -> Result<i32> {
                 eprintln!("\n*** test host: stopped after {} s (--timeout) ***", args.timeout);
                 return Ok(TIMED_OUT);
             }
+            Outcome::NeverUp(said) if attempt < tries => {
+                eprintln!(
+                    "\n*** test host: not up after {} s; starting again, try {} of {tries} ***\n{said}",
+                    COMES_UP.as_secs(),
+                    attempt + 1
+                );
+                attempt += 1;
+            }
+            Outcome::NeverUp(said) => bail!("it does not come up\n{said}"),
             Outcome::Lost(said) if said.contains(KNOWN_CRASH) && attempt < tries => {
                 eprintln!(
                     "\n*** test host: QEMU crashed by its known CR8 bug ({KNOWN_CRASH}); \
@@ -129,6 +144,7 @@ fn attempt_run(
             qemu.wait(Duration::from_secs(5));
             Outcome::Exit(status)
         }
+        Some(Outcome::NeverUp(_)) => Outcome::NeverUp(here.last_words()),
         Some(outcome) => outcome,
         None => {
             qemu.wait(Duration::from_secs(5));
@@ -143,6 +159,7 @@ fn attempt_run(
 fn relay(mut port: UnixStream, console: &mut dyn Console, args: &HostArgs) -> Result<Option<Outcome>> {
     let began = Instant::now();
     let deadline = began + args.timeout();
+    let mut is_up = false;
     let mut buffer = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {
@@ -150,7 +167,11 @@ fn relay(mut port: UnixStream, console: &mut dyn Console, args: &HostArgs) -> Re
         if left.is_zero() {
             return Ok(Some(Outcome::TimedOut));
         }
-        let patience = Timespec::try_from(left)?;
+        let until_up = if is_up { left } else { COMES_UP.saturating_sub(began.elapsed()) };
+        if until_up.is_zero() {
+            return Ok(Some(Outcome::NeverUp(String::new())));
+        }
+        let patience = Timespec::try_from(left.min(until_up))?;
         let readable = poll(&mut [PollFd::from_borrowed_fd(port.as_fd(), PollFlags::IN)], Some(&patience));
         match readable {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
@@ -165,10 +186,12 @@ fn relay(mut port: UnixStream, console: &mut dyn Console, args: &HostArgs) -> Re
         }
         while let Some(frame) = Frame::take(&mut buffer)? {
             match frame {
-                Frame::Started if args.verbose => {
-                    eprintln!("test host: up after {:.1} s", began.elapsed().as_secs_f32());
+                Frame::Started => {
+                    is_up = true;
+                    if args.verbose {
+                        eprintln!("test host: up after {:.1} s", began.elapsed().as_secs_f32());
+                    }
                 }
-                Frame::Started => {}
                 Frame::Output(stream, bytes) => console.output(stream, &bytes),
                 Frame::Exit(status) => return Ok(Some(Outcome::Exit(status))),
             }

@@ -103,8 +103,9 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Media, "acpica-tools"),
     own(Media, "tesseract-ocr"),
     own(Media, "tcpdump"),
-    // QEMU's QMP client is in no package.
-    own(Media, "python3-pip"),
+    // QEMU's QMP client is in no package. Of Debian 13 as python3-gi is, whose Python has no place for the pip of Debian 12's; that of
+    // Debian 13 goes with either.
+    trixie(Media, "python3-pip"),
     trixie(Media, "qemu-utils"),
     // For locales other than C's, which knows no other language.
     trixie(Desktop, "locales"),
@@ -116,6 +117,11 @@ pub(super) const PACKAGES: &[Package] = &[
     own(Desktop, "imagemagick"),
     trixie(Desktop, "at-spi2-core"),
     trixie(Desktop, "dbus"),
+    // A sound server without a sound card, and what records from it.
+    trixie(Desktop, "pipewire"),
+    trixie(Desktop, "wireplumber"),
+    trixie(Desktop, "pipewire-pulse"),
+    trixie(Desktop, "pulseaudio-utils"),
     trixie(Desktop, "adwaita-icon-theme"),
     trixie(Desktop, "librsvg2-common"),
     own(Desktop, "fonts-cantarell"),
@@ -131,6 +137,13 @@ pub(super) const PACKAGES: &[Package] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Python comes with the first of them, and modules of another release do not go with it.
+    #[test]
+    fn python_is_of_one_release() {
+        let mut python = PACKAGES.iter().filter(|package| package.name.starts_with("python3"));
+        assert!(python.all(|package| package.from == Origin::Trixie));
+    }
 
     #[test]
     fn no_package_twice() {

@@ -6,8 +6,8 @@
 //!   machine's KVM, or each executable in a test host of its own;
 //! - all others run here.
 //!
-//! One runs at a time, but for those in exact test hosts, which come last: such a host is one thread, and however busy the machine
-//! is does not show in it, so as many run side by side as there are processors and there is memory.
+//! One runs at a time, but for media, which are built beside, and for those in exact test hosts, which come last: such a host is one
+//! thread, and however busy the machine is does not show in it, so as many run side by side as there are processors and there is memory.
 //!
 //! What an end-to-end test may rely on: working directory and `CARGO_MANIFEST_DIR` are its package's folder;
 //! `DORMER_BIN_DIR` has the built programs; `DORMER_TEST_OUT` is a writable folder that stays (`target/test-out`);
@@ -25,16 +25,19 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    cargo::{self, TestExecutable, Wishes, build_tests, cargo},
+    cargo::{self, DORMER, PROGRAMS, TestExecutable, Wishes, build_tests, cargo},
     host::{Engines, where_engines_run},
     packages::{self, Purpose},
     translations, workspace,
 };
-use place::{Run, Show};
+use place::{Counted, Run, Show};
 use tally::Tally;
 
 /// The crates whose own tests run guests.
 const ON_KVM: [&str; 3] = ["dormer-kvm", "dormer-machine", "dormer-vm"];
+
+/// The test that builds what guests boot.
+const MEDIA: &str = "media";
 
 /// `cargo xtask test`'s options.
 #[derive(Args, Debug, Clone)]
@@ -52,11 +55,15 @@ pub(crate) struct TestArgs {
 
 /// `cargo xtask test`.
 pub(crate) fn main(args: &TestArgs) -> ExitCode {
-    let mut session = Session { args, tally: Tally::default(), failures: Vec::new() };
+    let mut session = Session { args, tally: Tally::default(), failures: Vec::new(), last_words: String::new() };
     if let Err(error) = session.run() {
         eprintln!("error: {error:#}");
         session.tally += Tally::check(false);
         session.failures.push(format!("{error:#}"));
+    }
+    if !session.last_words.is_empty() {
+        heading("what failed, and the end of what it said");
+        println!("{}", session.last_words);
     }
     println!();
     for failure in &session.failures {
@@ -70,6 +77,8 @@ struct Session<'a> {
     args: &'a TestArgs,
     tally: Tally,
     failures: Vec<String>,
+    /// What the tests that failed said last. It is shown again at the end, where people look.
+    last_words: String,
 }
 
 impl Session<'_> {
@@ -82,42 +91,59 @@ impl Session<'_> {
             self.translations();
             self.check("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
         }
-        heading("building");
-        let everything = self.args.only.is_empty();
-        let (packages, targets): (Vec<_>, Vec<_>) =
-            self.args.only.iter().map(String::as_str).partition(|name| name.starts_with("dormer-"));
-        if (everything || !targets.is_empty()) && !cargo::build_programs("dev")? {
-            self.count("building the programs", Tally::check(false));
-        }
+        let mut tests = self.build()?;
         // The app's walks look for its words in other languages too.
         translations::compile(&workspace::target_dir())?;
-        let mut tests = Vec::new();
-        if everything {
-            tests.extend(self.built(&["--workspace", "--tests"])?);
-        }
-        if !packages.is_empty() {
-            tests.extend(
-                self.built(&packages.iter().flat_map(|&name| ["-p", name]).chain(["--tests"]).collect::<Vec<_>>())?,
-            );
-        }
-        if !targets.is_empty() {
-            // What they boot is built first.
-            let targets = ["media"].iter().chain(&targets).flat_map(|&name| ["--test", name]);
-            tests.extend(self.built(&["--workspace"].into_iter().chain(targets).collect::<Vec<_>>())?);
-        }
         // What is quick to fail comes first.
         tests.sort_by_key(|test| (test.is_end_to_end(), needs_kvm(test), test.name()));
         let mut jobs: Vec<_> = tests.iter().filter_map(|test| self.job(test, &wishes)).collect();
         let side_by_side = jobs.extract_if(.., |job| job.is_exact()).collect();
-        for job in jobs {
-            heading(&job.name());
-            self.ended(&job.name(), job.run(Show::Live));
-        }
+        let guests: Vec<_> = jobs.extract_if(.., |job| job.test.is_end_to_end()).collect();
+        let media: Vec<_> = jobs.extract_if(.., |job| job.test.target == MEDIA).collect();
+        std::thread::scope(|scope| {
+            // It waits for archives and disks most of the time, and only guests wait for it.
+            let media = scope.spawn(|| media.iter().map(|job| (job.name(), job.run(Show::AtEnd))).collect::<Vec<_>>());
+            self.run_in_turn(&jobs);
+            for (name, ended) in media.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                self.ended(&name, ended);
+            }
+        });
+        self.run_in_turn(&guests);
         if self.args.only.is_empty() {
             self.documentation()?;
         }
         lanes::run(side_by_side, |name, ended| self.ended(name, ended));
         Ok(())
+    }
+
+    fn run_in_turn(&mut self, jobs: &[Job<'_>]) {
+        for job in jobs {
+            heading(&job.name());
+            self.ended(&job.name(), job.run(Show::Live));
+        }
+    }
+
+    /// Builds the tests that are wanted, and the programs for those that need more than their own crate.
+    fn build(&mut self) -> Result<Vec<TestExecutable>> {
+        heading("building");
+        let began = Instant::now();
+        let (packages, targets): (Vec<_>, Vec<_>) =
+            self.args.only.iter().map(String::as_str).partition(|name| name.starts_with("dormer-"));
+        let mut tests = Vec::new();
+        if self.args.only.is_empty() {
+            tests.extend(self.built(&[&DORMER[..], &PROGRAMS, &["--tests"]].concat())?);
+            tests.extend(self.built(&["--package", "dormer-xtask", "--tests"])?);
+        }
+        for package in packages {
+            tests.extend(self.built(&["--package", package, "--tests"])?);
+        }
+        if !targets.is_empty() {
+            // What they boot is built first.
+            let targets = [MEDIA].iter().chain(&targets).flat_map(|&name| ["--test", name]);
+            tests.extend(self.built(&DORMER.into_iter().chain(PROGRAMS).chain(targets).collect::<Vec<_>>())?);
+        }
+        println!("built in {:.0} s", began.elapsed().as_secs_f32());
+        Ok(tests)
     }
 
     /// What builds of the tests; what does not counts as one failure.
@@ -132,7 +158,9 @@ impl Session<'_> {
     /// A cargo command that is right or wrong as a whole.
     fn check(&mut self, what: &str, arguments: &[&str]) {
         heading(what);
+        let began = Instant::now();
         let passed = cargo().args(arguments).status().is_ok_and(|status| status.success());
+        println!("{what}: {:.0} s", began.elapsed().as_secs_f32());
         self.count(what, Tally::check(passed));
     }
 
@@ -159,17 +187,21 @@ impl Session<'_> {
     }
 
     fn ended(&mut self, name: &str, ended: Ended) {
-        let tally = ended.tally.unwrap_or_else(|error| {
+        let Counted { tally, last_words } = ended.counted.unwrap_or_else(|error| {
             eprintln!("error: {name}: {error:#}");
-            Tally::check(false)
+            Counted { tally: Tally::check(false), last_words: format!("{error:#}") }
         });
+        if tally.failed > 0 {
+            self.last_words += &format!("--- {name}\n{last_words}\n");
+        }
         println!("{name}: {tally} in {:.1} s", ended.seconds);
         self.count(name, tally);
     }
 
     fn documentation(&mut self) -> Result<()> {
         heading("documentation tests");
-        let output = cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]).output()?;
+        // Of what is built already: another choice of packages would build half of it again.
+        let output = cargo().arg("test").args(DORMER).args(["--doc", "--no-fail-fast"]).output()?;
         let succeeded = output.status.success();
         if !succeeded {
             println!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
@@ -198,7 +230,7 @@ struct Job<'a> {
 
 /// What became of a job.
 struct Ended {
-    tally: Result<Tally>,
+    counted: Result<Counted>,
     seconds: f32,
 }
 
@@ -231,8 +263,8 @@ impl Job<'_> {
             show: if quiet { Show::IfFailed } else { show },
         };
         let began = Instant::now();
-        let tally = run.run(self.place);
-        Ended { tally, seconds: began.elapsed().as_secs_f32() }
+        let counted = run.run(self.place);
+        Ended { counted, seconds: began.elapsed().as_secs_f32() }
     }
 }
 

@@ -47,7 +47,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// It could not be started, or the test host failed.
-    pub(crate) fn run(&self, place: Engines) -> Result<Tally> {
+    pub(crate) fn run(&self, place: Engines) -> Result<Counted> {
         std::fs::create_dir_all(self.output)?;
         match place {
             Engines::Here => self.here(),
@@ -66,7 +66,7 @@ impl Run<'_> {
         ]
     }
 
-    fn here(&self) -> Result<Tally> {
+    fn here(&self) -> Result<Counted> {
         let mut child = Command::new(&self.test.path)
             .args(self.arguments)
             .current_dir(&self.test.folder)
@@ -113,7 +113,7 @@ impl Run<'_> {
         Ok(counting.finish(status.is_some_and(|status| status.success())))
     }
 
-    fn test_host(&self) -> Result<Tally> {
+    fn test_host(&self) -> Result<Counted> {
         // The environment that the test host takes over is chosen by name; these are said to it in full.
         let mut command = vec!["env".to_owned(), "-C".to_owned(), self.test.folder.display().to_string()];
         command.extend(self.environment().map(|(name, value)| format!("{name}={value}")));
@@ -123,31 +123,42 @@ impl Run<'_> {
         let mut counting = Counting::new(self.show);
         let status = host::run(&host, &mut counting);
         // What was printed until then is the way to the reason.
-        let tally = counting.finish(status.as_ref().is_ok_and(|&status| status == 0));
-        status.map(|_| tally)
+        let counted = counting.finish(status.as_ref().is_ok_and(|&status| status == 0));
+        status.map(|_| counted)
     }
 }
+
+/// What came of a test executable.
+pub(crate) struct Counted {
+    pub(crate) tally: Tally,
+    /// The end of what it printed, [`LAST_WORDS`] at most.
+    pub(crate) last_words: String,
+}
+
+/// Bytes: the harness's list of failures, each with what it said.
+const LAST_WORDS: usize = 6 << 10;
 
 /// Takes a test's output: counts along, and shows it when that is wanted.
 struct Counting {
     reader: Reader,
     show: Show,
-    /// What is not shown yet.
-    kept: Vec<u8>,
+    /// All of it.
+    output: Vec<u8>,
 }
 
 impl Counting {
     fn new(show: Show) -> Self {
-        Self { reader: Reader::default(), show, kept: Vec::new() }
+        Self { reader: Reader::default(), show, output: Vec::new() }
     }
 
     /// The count, after what is left to be shown.
-    fn finish(self, succeeded: bool) -> Tally {
+    fn finish(self, succeeded: bool) -> Counted {
         let tally = self.reader.finish(succeeded);
-        if self.show == Show::AtEnd || tally.failed > 0 {
-            show(&self.kept);
+        if self.show == Show::AtEnd || self.show == Show::IfFailed && tally.failed > 0 {
+            show(&self.output);
         }
-        tally
+        let last = self.output.len().saturating_sub(LAST_WORDS);
+        Counted { tally, last_words: String::from_utf8_lossy(&self.output[last..]).into_owned() }
     }
 }
 
@@ -162,8 +173,9 @@ impl Console for Counting {
                 // As with standard output.
                 let _ = std::io::stderr().write_all(bytes);
             }
-            _ => self.kept.extend_from_slice(bytes),
+            _ => {}
         }
+        self.output.extend_from_slice(bytes);
     }
 
     fn restarted(&mut self) {

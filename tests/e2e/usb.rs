@@ -1,0 +1,101 @@
+//! The USB controller under firmware's drivers and Linux's: they find it, and keys and the pointer reach them by USB.
+
+use std::time::Duration;
+
+use api::control::Command as Order;
+use dormer_tests::guest::{Guest, Home};
+use dormer_tests::{media, medium_or_skip};
+
+const LIMIT: Duration = Duration::from_secs(300);
+/// From power on to the login.
+const BOOT: Duration = Duration::from_secs(900);
+const SHORT: Duration = Duration::from_secs(180);
+
+/// A machine with keyboard and tablet by USB.
+fn machine(name: &str, arguments: &[&str]) -> Guest {
+    let home = Home::new();
+    home.must(&[&["create", name, "--profile", "linux", "--memory", "512", "--cpus", "1"], arguments].concat());
+    let usb = ["usb.controller=xhci", "usb.keyboard=on", "usb.tablet=on"];
+    home.must(&[&["set", name, "virtio-input=off", "net0.link=off"], &usb[..]].concat());
+    Guest::start_in(home, name)
+}
+
+#[test]
+fn seabios_takes_keys_by_usb() {
+    let medium = medium_or_skip!(media::grub_rescue());
+    let medium = medium.to_str().expect("a path of plain characters");
+    let mut guest = machine("usb-bios", &["--firmware", "bios", "--disk", "none", "--iso", medium]);
+    guest.wait_screen("GNU GRUB  version", LIMIT);
+    // GRUB asks the BIOS for keys, and they go to the USB keyboard as soon as that is asked for them.
+    assert!(guest.log("firmware.log").contains("USB keyboard initialized"));
+    guest.keys(&["down", "c"]);
+    guest.wait_screen("grub>", LIMIT);
+    guest.type_text("echo Dormer-$cmdpath\n");
+    guest.wait_screen("Dormer-(", LIMIT);
+    let log = guest.log("firmware.log");
+    assert!(log.contains("XHCI at 00:14.0") && log.contains("16 ports, 64 slots, 32 byte contexts"), "{log}");
+    for protocol in ["XHCI    protocol USB  2.00, 8 ports (offset 1)", "XHCI    protocol USB  3.10, 8 ports (offset 9)"]
+    {
+        assert!(log.contains(protocol), "{log}");
+    }
+}
+
+#[test]
+fn ovmf_has_a_driver_on_it() {
+    let mut guest = machine("usb-uefi", &["--firmware", "uefi", "--disk", "none"]);
+    guest.wait_screen("or any other key to continue.", LIMIT);
+    guest.keys(&["esc"]);
+    guest.wait_serial("Shell> ", LIMIT);
+    guest.type_text("drivers\n");
+    // How many devices each manages, and how many it has found on them.
+    guest.wait_serial(r"\b1 +- Usb Xhci Driver", LIMIT);
+    guest.wait_serial(r"\b1 +2 Usb Bus Driver", LIMIT);
+    guest.wait_serial(r"\b1 +- Usb Keyboard Driver", LIMIT);
+}
+
+#[test]
+fn linux_binds_what_is_there() {
+    let disk = medium_or_skip!(media::DEBIAN_DISK.path());
+    let disk = disk.to_str().expect("a path of plain characters");
+    let mut guest = machine("usb-linux", &["--firmware", "bios", "--disk", disk, "--os", "debian13"]);
+    guest.log_in(BOOT);
+
+    let said = guest.shell("dmesg | grep -i -e xhci -e usb", SHORT);
+    println!("{said}");
+    assert!(said.contains("xhci_hcd 0000:00:14.0: hcc params") && said.contains("hci version 0x110"), "{said}");
+    for bad in ["error", "fail", "WARN", "timed out", "timeout", "died", "unable", "not responding"] {
+        assert!(!said.to_lowercase().contains(&bad.to_lowercase()), "{bad}: {said}");
+    }
+    // Both halves of the controller, with eight ports each.
+    let hubs = guest.shell("cat /sys/bus/usb/devices/usb[12]/{version,speed,maxchild}", SHORT);
+    assert_eq!(hubs.split_whitespace().collect::<Vec<_>>(), ["2.00", "3.10", "480", "10000", "8", "8"]);
+    let drivers = "for device in 1 2; do basename $(readlink /sys/bus/usb/devices/1-$device:1.0/driver); done";
+    assert_eq!(guest.shell(drivers, SHORT), "usbhid\nusbhid");
+    // The last driver comes when udev has found it.
+    let inputs = "grep -c 'Dormer USB' /proc/bus/input/devices";
+    guest.shell(&format!("for i in $(seq 300); do [ \"$({inputs})\" = 2 ] && break; sleep 0.3; done"), SHORT);
+    assert_eq!(guest.shell(inputs, SHORT), "2");
+    let vectors = guest.shell("grep -c xhci_hcd /proc/interrupts", SHORT);
+    assert_ne!(vectors, "0");
+
+    // What the person does arrives as events of 24 bytes: the last eight are type, code and value.
+    let listen = |name: &str, count: u32| {
+        let device = format!("$(grep -l '{name}' /sys/class/input/event*/device/name | cut -d/ -f5)");
+        format!("dd if=/dev/input/{device} of=/run/events bs=24 count={count} 2>/dev/null & sleep 1")
+    };
+    let heard = "wait; od -An -v -w24 -j0 -t d2 /run/events | awk '{ print $9, $10, $11 }'";
+    guest.shell(&listen("Dormer USB Keyboard", 3), SHORT);
+    guest.keys(&["a"]);
+    // Its usage (MSC_SCAN), the key, and the end of the report.
+    assert!(guest.shell(heard, SHORT).lines().any(|line| line == "1 30 1"));
+    guest.shell(&listen("Dormer USB Tablet", 3), SHORT);
+    guest.order(&Order::Pointer { x: 0x1234, y: 0x4321, click: None });
+    // Before them the shell may say that a job is done.
+    let events = guest.shell(heard, SHORT);
+    assert!(events.ends_with("3 0 4660\n3 1 17185\n0 0 0"), "{events}");
+
+    // Taken away from its driver, and given back.
+    guest.shell("cd /sys/bus/pci/drivers/xhci_hcd && echo 0000:00:14.0 > unbind && echo 0000:00:14.0 > bind", SHORT);
+    guest.shell("for i in $(seq 100); do [ -e /sys/bus/usb/devices/1-2:1.0/driver ] && break; sleep 0.3; done", SHORT);
+    assert_eq!(guest.shell(drivers, SHORT), "usbhid\nusbhid");
+}
