@@ -3,7 +3,6 @@
 //! - [`usbfs`]: the kernel's calls;
 //! - [`descriptors`]: what a device says of itself, which may be anything;
 //! - `function`: requests and transfers of the guest, and what of them the kernel has to do or to know;
-//! - `lane`: the transfers of one endpoint on their way;
 //! - `errands`: calls that take long, by a thread of the machine.
 //!
 //! Interfaces are taken from the host's drivers when a device is opened ([`open`]) and given back by [`Attendant::give_back`]. The kernel
@@ -13,7 +12,6 @@
 pub mod descriptors;
 mod errands;
 mod function;
-mod lane;
 pub mod usbfs;
 
 use std::os::fd::{AsFd, OwnedFd};

@@ -491,5 +491,7 @@ impl Device for Xhci {
 }
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 #[path = "xhci_test.rs"]
 mod tests;

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::usbfs::UrbId;
+use super::super::usbfs::UrbId;
 use crate::{Completion, Transfer, TransferId};
 
 /// Most URBs of a lane at once.
