@@ -156,9 +156,13 @@ pub(crate) struct Wishes {
     pub(crate) timeout: Option<u64>,
     /// A USB stick of so many MiB, empty, which is `TARGET-stick.img` in the output folder.
     pub(crate) usb_stick: Option<u64>,
+    /// A disk of so many MiB that is on USB and can do UAS: `TARGET-uas.img` in the output folder.
+    pub(crate) usb_disk: Option<u64>,
     /// Other USB devices, as `cargo xtask host --usb` has them; what is written to or read from FILE is in the output folder, called
-    /// `TARGET-FILE`. Only outputs are made.
+    /// `TARGET-FILE`. Outputs are made, and empty folders.
     pub(crate) usb: Vec<String>,
+    /// QEMU's monitor, as `cargo xtask host --monitor` has it.
+    pub(crate) monitor: bool,
     /// A sound card, whose output is `TARGET.wav` in the output folder.
     pub(crate) sound: bool,
     /// Only in `cargo xtask test --full`.
@@ -182,20 +186,34 @@ impl Wishes {
         host.memory = self.memory_mib();
         host.timeout = self.timeout.unwrap_or(host.timeout);
         host.writable.push(output.to_owned());
-        if let Some(size) = self.usb_stick {
-            let image = output.join(format!("{target}-stick.img"));
+        let image = |name: &str, size: u64| {
+            let image = output.join(format!("{target}-{name}.img"));
             std::fs::File::create(&image)
                 .and_then(|file| file.set_len(size << 20))
                 .with_context(|| format!("cannot make {}", image.display()))?;
-            host.usb_stick.push(image);
+            anyhow::Ok(image)
+        };
+        if let Some(size) = self.usb_stick {
+            host.usb_stick.push(image("stick", size)?);
+        }
+        if let Some(size) = self.usb_disk {
+            let device = format!("uas={}", image("uas", size)?.display());
+            host.usb.push(device.parse().map_err(anyhow::Error::msg)?);
         }
         for device in &self.usb {
             let device = match device.split_once('=') {
-                Some((kind, file)) => format!("{kind}={}", output.join(format!("{target}-{file}")).display()),
+                Some((kind, file)) => {
+                    let file = output.join(format!("{target}-{file}"));
+                    if kind == "mtp" {
+                        std::fs::create_dir_all(&file).with_context(|| format!("cannot make {}", file.display()))?;
+                    }
+                    format!("{kind}={}", file.display())
+                }
                 None => device.clone(),
             };
             host.usb.push(device.parse().map_err(anyhow::Error::msg)?);
         }
+        host.monitor = self.monitor;
         if self.sound {
             host.sound = Some(output.join(format!("{target}.wav")));
         }

@@ -52,6 +52,9 @@ pub(crate) struct HostArgs {
     /// =FILE; may be repeated
     #[arg(long, value_name = "KIND[=FILE]")]
     pub(crate) usb: Vec<UsbDevice>,
+    /// Let the command reach QEMU's own monitor (QMP): the virtio port `dormer.monitor`
+    #[arg(long)]
+    pub(crate) monitor: bool,
     /// Give it a sound card and write what it plays to this file
     #[arg(long, value_name = "OUT.wav")]
     pub(crate) sound: Option<PathBuf>,
@@ -79,6 +82,7 @@ impl HostArgs {
             writable: Vec::new(),
             usb_stick: Vec::new(),
             usb: Vec::new(),
+            monitor: false,
             sound: None,
             timeout: 1800,
             no_retry: false,

@@ -20,6 +20,9 @@ pub(super) struct Wiring<'a> {
     pub(super) port_fd: i32,
 }
 
+/// The name of the virtio port that is QEMU's monitor.
+const MONITOR_NAME: &str = "dormer.monitor";
+
 /// What the kernel is told.
 ///
 /// Mitigations are off and checks are short because the processor is emulated; a panic ends QEMU (with `-no-reboot`).
@@ -61,13 +64,24 @@ pub(super) fn command(args: &HostArgs, wiring: &Wiring<'_>) -> Command {
     for (tag, folder) in wiring.writable {
         share(&mut qemu, tag, folder, true);
     }
+    if args.monitor {
+        // QEMU talks to itself: one end is its monitor, the other the command's.
+        let socket = wiring.run_folder.join("monitor");
+        qemu.arg("-chardev").arg(option("socket,id=monitor,server=on,wait=off,path=", &socket, ""));
+        qemu.args(["-mon", "chardev=monitor,mode=control"]);
+        qemu.arg("-chardev").arg(option("socket,id=commands,path=", &socket, ""));
+        qemu.args(["-device", &format!("virtserialport,chardev=commands,name={MONITOR_NAME}")]);
+    }
     if has_usb(args) {
         // As many ports of each kind as it can have.
         qemu.args(["-device", "qemu-xhci,id=xhci,p2=15,p3=15"]);
     }
     for (number, image) in args.usb_stick.iter().enumerate() {
         qemu.arg("-drive").arg(option(&format!("if=none,id=stick{number},format=raw,file="), image, ""));
-        qemu.args(["-device", &format!("usb-storage,bus=xhci.0,drive=stick{number},removable=on")]);
+        qemu.args([
+            "-device",
+            &format!("usb-storage,id=usb-stick{number},bus=xhci.0,drive=stick{number},removable=on"),
+        ]);
     }
     for (number, device) in args.usb.iter().enumerate() {
         qemu.args(device.options(number, "xhci.0"));

@@ -67,7 +67,7 @@ impl UsbDevice {
         KINDS.iter().find(|known| known.2 == self.kind).map_or(&[], |known| known.1)
     }
 
-    /// QEMU's options for it, as device `number` in a port of `bus`.
+    /// QEMU's options for it, as device `usb-NUMBER` in a port of `bus`.
     pub(super) fn options(&self, number: usize, bus: &str) -> Vec<OsString> {
         let path = self.file.clone().unwrap_or_default();
         let (back, front): (Option<(&str, OsString)>, String) = match self.kind {
@@ -95,7 +95,7 @@ impl UsbDevice {
             Kind::SmartCard => (None, "usb-ccid".into()),
             Kind::Mtp => {
                 let mut device = option("usb-mtp,rootdir=", &path, "");
-                device.push(format!(",bus={bus}"));
+                device.push(format!(",id=usb-{number},bus={bus}"));
                 return vec!["-device".into(), device];
             }
             Kind::Uas => {
@@ -106,7 +106,7 @@ impl UsbDevice {
             }
         };
         let mut options: Vec<OsString> = back.into_iter().flat_map(|(name, value)| [name.into(), value]).collect();
-        options.extend(["-device".into(), format!("{front},bus={bus}").into()]);
+        options.extend(["-device".into(), format!("{front},id=usb-{number},bus={bus}").into()]);
         options
     }
 }
@@ -125,7 +125,7 @@ mod tests {
                 "-audiodev",
                 "wav,id=usb3,out.frequency=48000,path=/a,,b.wav",
                 "-device",
-                "usb-audio,audiodev=usb3,bus=xhci.0"
+                "usb-audio,audiodev=usb3,id=usb-3,bus=xhci.0"
             ]
         );
         assert_eq!(audio.modules(), ["snd_usb_audio"]);
