@@ -15,6 +15,7 @@ use regex::Regex;
 
 use crate::picture::{self, Picture};
 use crate::program;
+use crate::serial::{self, SerialPort};
 
 /// A library of its own for the machines of one test.
 pub struct Home {
@@ -195,21 +196,6 @@ impl Guest {
         text
     }
 
-    /// Waits until an expression (`^` and `$` are ends of lines) is in what the serial port sent behind what was waited for last;
-    /// what was found, and its groups.
-    #[track_caller]
-    pub fn wait_serial(&mut self, expression: &str, limit: Duration) -> Vec<String> {
-        let regex = Regex::new(&format!("(?m){expression}")).expect("a regular expression");
-        self.wait(&format!("“{expression}” from the serial port"), limit, Duration::from_millis(300), |guest| {
-            guest.read_serial();
-            let found = regex.captures(&guest.serial[guest.serial_seen..])?;
-            let texts = found.iter().map(|group| group.map_or_else(String::new, |group| group.as_str().to_owned()));
-            let texts = texts.collect();
-            guest.serial_seen += found.get(0).map_or(0, |whole| whole.end());
-            Some(texts)
-        })
-    }
-
     fn read_serial(&mut self) {
         while let Ok(news) = self.control.serial(self.serial_next) {
             self.serial_next = news.next;
@@ -270,12 +256,6 @@ impl Guest {
     #[track_caller]
     pub fn order(&mut self, order: &Order) -> serde_json::Value {
         self.control.execute(order).unwrap_or_else(|error| panic!("{order:?}: {error}"))
-    }
-
-    /// Sends a text to the serial port.
-    #[track_caller]
-    pub fn send_serial(&mut self, text: &str) {
-        self.order(&Order::SerialWrite { text: text.to_owned() });
     }
 
     /// Types a text on the keyboard.
@@ -349,25 +329,13 @@ impl Guest {
     /// Logs in as root on the serial port and makes its shell one for [`Guest::shell`].
     #[track_caller]
     pub fn log_in(&mut self, limit: Duration) {
-        self.wait_serial("login: $", limit);
-        self.send_serial("root\n");
-        self.wait_serial("Password: $", Duration::from_secs(180));
-        self.send_serial("dormer\n");
-        self.wait_serial("# $", Duration::from_secs(180));
-        self.send_serial(
-            "dmesg -n 1; stty -echo; export TERM=dumb; PS1=; PS2=; bind \"set enable-bracketed-paste off\"; echo ready-$((6*7))\n",
-        );
-        self.wait_serial("ready-42", Duration::from_secs(120));
+        serial::log_in(self, limit);
     }
 
     /// Runs a command in the shell on the serial port; its output, when its status is 0.
     #[track_caller]
     pub fn shell(&mut self, command: &str, limit: Duration) -> String {
-        self.send_serial(&format!("echo output-$((1)); {command}; s=$?; echo; echo status-$s\n"));
-        let found = self.wait_serial(r"output-1\r?\n([\s\S]*?)\r?\nstatus-(\d+)", limit);
-        let output = found[1].replace('\r', "");
-        assert_eq!(found[2], "0", "{}: `{command}` failed: {output}", self.name);
-        output.trim().to_owned()
+        serial::shell(self, command, limit)
     }
 
     /// Everything that helps to see why a test failed.
@@ -388,6 +356,30 @@ impl Guest {
             let last = &lines[lines.len().saturating_sub(12)..];
             println!("  {}: {name} ends with\n{}", self.name, last.join("\n"));
         }
+    }
+}
+
+impl SerialPort for Guest {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[track_caller]
+    fn send_serial(&mut self, text: &str) {
+        self.order(&Order::SerialWrite { text: text.to_owned() });
+    }
+
+    #[track_caller]
+    fn wait_serial(&mut self, expression: &str, limit: Duration) -> Vec<String> {
+        let regex = Regex::new(&format!("(?m){expression}")).expect("a regular expression");
+        self.wait(&format!("“{expression}” from the serial port"), limit, Duration::from_millis(300), |guest| {
+            guest.read_serial();
+            let found = regex.captures(&guest.serial[guest.serial_seen..])?;
+            let texts = found.iter().map(|group| group.map_or_else(String::new, |group| group.as_str().to_owned()));
+            let texts = texts.collect();
+            guest.serial_seen += found.get(0).map_or(0, |whole| whole.end());
+            Some(texts)
+        })
     }
 }
 

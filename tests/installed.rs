@@ -2,14 +2,16 @@
 //! turn itself off. And its kernel must have nothing to complain about that it has not on QEMU's Q35.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::control::Event;
 use regex::Regex;
 
 use crate::guest::{Guest, Home};
+use crate::qemu::Qemu;
 use crate::server::{Server, noise};
 
 /// A way to run it.
@@ -25,8 +27,6 @@ pub struct Variant {
     pub e1000: bool,
     /// Virtual processors.
     pub cpus: u32,
-    /// Compare its kernel's log with one from QEMU.
-    pub compare: bool,
 }
 
 /// From power on to the login.
@@ -37,7 +37,7 @@ const FILE: usize = 8 << 20;
 
 /// Runs all of it. `disk` is a qcow2 image, which is copied.
 pub fn runs(variant: Variant, disk: &Path) {
-    let Variant { name, firmware, virtio, e1000, cpus, compare } = variant;
+    let Variant { name, firmware, virtio, e1000, cpus } = variant;
     let home = Home::new();
     let copy = home.path().join("disk.qcow2");
     std::fs::copy(disk, &copy).expect("room for a copy of the disk");
@@ -97,7 +97,7 @@ pub fn runs(variant: Variant, disk: &Path) {
     });
     guest.wait_end(SHORT);
     assert!(guest.log("serial.log").contains("reboot: Power down"), "the guest did not come to its end");
-    if compare || crate::full() {
+    if crate::full() {
         complains_no_more_than_under_qemu(variant, disk, &log, &server);
     }
 }
@@ -115,7 +115,8 @@ fn pulls_the_cable(guest: &mut Guest, name: &str) {
     }
 }
 
-fn checksum(bytes: &[u8]) -> String {
+/// Its SHA-256, in hexadecimal.
+pub fn checksum(bytes: &[u8]) -> String {
     use std::io::Write;
     let mut command =
         Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum");
@@ -158,71 +159,34 @@ fn complains_no_more_than_under_qemu(variant: Variant, disk: &Path, ours: &str, 
 /// The kernel's log on QEMU's Q35 with the same devices.
 fn qemu_log(variant: Variant, disk: &Path, server: &Server) -> String {
     let folder = tempfile::tempdir().expect("a folder for QEMU");
-    let serial = folder.path().join("serial");
-    let mut command = Command::new("qemu-system-x86_64");
-    command.args(["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "1024", "-nodefaults", "-display", "none"]);
-    command.args(["-smp", &variant.cpus.to_string(), "-snapshot", "-no-reboot"]);
-    command.arg("-drive").arg(format!("file={},format=qcow2,if=none,id=disk0", disk.display()));
-    command.args(["-device", if variant.virtio { "virtio-blk-pci,drive=disk0" } else { "ide-hd,drive=disk0,bus=ide.0" }]);
+    let cpus = variant.cpus.to_string();
+    let mut options = vec!["-m", "1024", "-smp", &cpus, "-snapshot"];
+    let disk = format!("file={},format=qcow2,if=none,id=disk0", disk.display());
+    options.extend(["-drive", &disk]);
+    options.extend([
+        "-device",
+        if variant.virtio { "virtio-blk-pci,drive=disk0" } else { "ide-hd,drive=disk0,bus=ide.0" },
+    ]);
     // Every machine of ours has a CD drive. QEMU looks for room on the first port alone.
-    command.args(["-device", "ide-cd,bus=ide.1"]);
+    options.extend(["-device", "ide-cd,bus=ide.1"]);
     let card = if variant.e1000 { "user,model=e1000" } else { "user,model=virtio-net-pci" };
-    command.args(["-device", "virtio-vga", "-nic", card, "-device", "virtio-rng-pci"]);
-    command.args(["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]);
+    options.extend(["-device", "virtio-vga", "-nic", card, "-device", "virtio-rng-pci"]);
+    options.extend(["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]);
+    let mut options: Vec<OsString> = options.into_iter().map(OsString::from).collect();
     if variant.firmware == "uefi" {
         let uefi = library::firmware::uefi(None).expect("OVMF is installed");
         let variables = folder.path().join("variables");
         std::fs::copy(&uefi.template, &variables).expect("room for firmware variables");
-        command.arg("-drive").arg(format!("if=pflash,format=raw,readonly=on,file={}", uefi.code.display()));
-        command.arg("-drive").arg(format!("if=pflash,format=raw,file={}", variables.display()));
+        let code = format!("if=pflash,format=raw,readonly=on,file={}", uefi.code.display());
+        let variables = format!("if=pflash,format=raw,file={}", variables.display());
+        options.extend(["-drive".into(), code.into(), "-drive".into(), variables.into()]);
     }
-    let socket = folder.path().join("socket");
-    let port = format!("socket,id=serial0,server=on,wait=off,path={},logfile={}", socket.display(), serial.display());
-    command.args(["-chardev", &port, "-serial", "chardev:serial0"]);
-    let mut qemu = Qemu(command.spawn().expect("QEMU starts"));
-    let wait = |what: &str, limit: Duration| {
-        let end = Instant::now() + limit;
-        loop {
-            let text = std::fs::read(&serial).unwrap_or_default();
-            if String::from_utf8_lossy(&text).contains(what) {
-                return;
-            }
-            let late = Instant::now() >= end;
-            assert!(!late, "under QEMU, no “{what}” within {} s:\n{}", limit.as_secs(), String::from_utf8_lossy(&text));
-            std::thread::sleep(Duration::from_millis(300));
-        }
-    };
-    wait("dormer login: ", BOOT);
-    let mut port = std::os::unix::net::UnixStream::connect(&socket).expect("QEMU's serial port");
-    // What it says is in its log; it stops saying it to a client who does not read.
-    let mut ears = port.try_clone().expect("a second descriptor of the port");
-    std::thread::spawn(move || std::io::copy(&mut ears, &mut std::io::sink()));
-    let mut send =
-        |text: &str| std::io::Write::write_all(&mut port, text.as_bytes()).expect("QEMU's serial port takes text");
-    send("root\n");
-    wait("Password: ", SHORT);
-    send("dormer\n");
-    wait("# ", SHORT);
+    let mut qemu = Qemu::start(options);
+    qemu.log_in(BOOT);
     let load = format!("until curl -s -m 5 {} | head -c 1 | grep -q .; do sleep 0.5; done", server.url("file"));
-    send(&format!(
-        "{load}; dmesg --raw > /run/kernel-log; curl -s -T /run/kernel-log {}; echo sent-$((6*7))\n",
-        server.url("qemu-log")
-    ));
-    wait("sent-42", SHORT * 2);
-    let log = server.sent("qemu-log");
-    let _ = qemu.0.kill();
-    log.expect("the kernel log was sent")
-}
-
-/// Ended when dropped.
-struct Qemu(std::process::Child);
-
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        // Both fail only for a process that has ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    qemu.shell(&load, SHORT);
+    qemu.shell(&format!("dmesg --raw > /run/kernel-log; curl -s -T /run/kernel-log {}", server.url("qemu-log")), SHORT);
+    server.sent("qemu-log").expect("the kernel log was sent")
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! Tests of the whole: layers, firmware, guests, the app.
 //!
 //! What the end-to-end tests have in common: media that are built once ([`media`]), guests to drive ([`guest`]), guests of a few
-//! instructions ([`program`]), pictures to look at ([`picture`]), and a server for guests to load from ([`server`]). How they are run is told by xtask's `test`.
+//! instructions ([`program`]), pictures to look at ([`picture`]), a server for guests to load from ([`server`]), and of the computer
+//! they run on its USB devices ([`host_device`]) and the monitor that plugs and pulls them ([`monitor`]); and QEMU to compare with
+//! ([`qemu`]). How they are run is told by xtask's `test`.
 
 pub mod guest;
 pub mod headset;
+pub mod host_device;
 pub mod installed;
 pub mod installer;
 pub mod media;
+pub mod monitor;
 pub mod picture;
 pub mod program;
+pub mod qemu;
+pub mod serial;
 pub mod server;
 pub mod walk;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dormer_tests::guest::{Guest, Home};
-use dormer_tests::{media, medium_or_skip};
+use dormer_tests::{media, medium_or_skip, only_in_full};
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -50,6 +50,7 @@ fn ovmf_starts_from_the_disk() {
 /// By iPXE in the card's ROM, before both media.
 #[test]
 fn seabios_starts_from_the_network() {
+    only_in_full!();
     let memtest = medium_or_skip!(media::memtest());
     let mut guest = machine("boot-bios-network", "bios", &memtest, &memtest, "boot=net0 net0.model=e1000");
     guest.wait_screen("Open Source Network Boot Firmware", LIMIT);
@@ -59,6 +60,7 @@ fn seabios_starts_from_the_network() {
 /// Before both media. Nobody answers as a boot server.
 #[test]
 fn ovmf_starts_from_the_network() {
+    only_in_full!();
     let memtest = medium_or_skip!(media::memtest());
     let mut guest = machine("boot-uefi-network", "uefi", &memtest, &memtest, "boot=net0 net0.model=virtio");
     guest.wait_screen("Start PXE over IPv4", LIMIT);

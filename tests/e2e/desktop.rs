@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use console::Console;
 use dormer_tests::guest::Guest;
+use dormer_tests::serial::SerialPort;
 use dormer_tests::{media, medium_or_skip};
 
 /// How long the guest may take to do what it is told.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dormer_tests::guest::{Guest, Home};
+use dormer_tests::serial::SerialPort;
 use dormer_tests::{media, medium_or_skip};
 
 const LIMIT: Duration = Duration::from_secs(180);

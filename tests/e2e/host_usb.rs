@@ -5,7 +5,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use device::bench::{self, Random};
 use device::{Dma, Ram};
+use dormer_tests::host_device::HostDevice as Peripheral;
 use usb::host::{self, Attendant, HostDevice, OpenError};
 use usb::memory::{Memory, Piece};
 use usb::{Completion, Direction, Endpoint, Fault, Function, Kind, Setup, Transfer, TransferId};
@@ -26,31 +26,12 @@ const RAM: usize = 8 << 20;
 /// Where data is in it.
 const DATA: u64 = 1 << 20;
 
-/// The device of this name, as sysfs has it.
-fn device(name: &str) -> PathBuf {
-    let mut devices = fs::read_dir("/sys/bus/usb/devices").unwrap().map(|entry| entry.unwrap().path());
-    let is_it = |path: &PathBuf| fs::read_to_string(path.join("product")).is_ok_and(|it| it.contains(name));
-    devices.find(is_it).expect("the test host has it")
+fn device(name: &str) -> Peripheral {
+    Peripheral::called(name).expect("the test host has it")
 }
 
-fn stick() -> PathBuf {
+fn stick() -> Peripheral {
     device("HARDDRIVE")
-}
-
-fn number(path: &Path) -> u32 {
-    fs::read_to_string(path).unwrap().trim().parse().unwrap()
-}
-
-fn node(stick: &Path) -> PathBuf {
-    let (bus, device) = (number(&stick.join("busnum")), number(&stick.join("devnum")));
-    format!("/dev/bus/usb/{bus:03}/{device:03}").into()
-}
-
-/// The driver of a device's first interface.
-fn driver(stick: &Path) -> Option<String> {
-    let name = stick.file_name().unwrap().to_str().unwrap();
-    let link = fs::read_link(stick.join(format!("{name}:1.0/driver"))).ok()?;
-    Some(link.file_name().unwrap().to_str().unwrap().to_owned())
 }
 
 fn wait(what: &str, so: impl Fn() -> bool) {
@@ -61,8 +42,8 @@ fn wait(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-fn open(stick: &Path) -> OwnedFd {
-    OpenOptions::new().read(true).write(true).open(node(stick)).unwrap().into()
+fn open(device: &Peripheral) -> OwnedFd {
+    OpenOptions::new().read(true).write(true).open(device.node()).unwrap().into()
 }
 
 /// A device in the hands of this test.
@@ -219,8 +200,8 @@ fn only_usbfs_is_taken() {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
     assert!(matches!(host::open(null.into()), Err(OpenError::NotUsbfs)));
     let stick = stick();
-    assert!(matches!(host::open(File::open(node(&stick)).unwrap().into()), Err(OpenError::NotUsbfs)));
-    assert_eq!(driver(&stick).as_deref(), Some("usb-storage"));
+    assert!(matches!(host::open(File::open(stick.node()).unwrap().into()), Err(OpenError::NotUsbfs)));
+    assert_eq!(stick.driver().as_deref(), Some("usb-storage"));
 }
 
 #[test]
@@ -228,7 +209,7 @@ fn the_stick_works_and_comes_back() {
     in_the_test_host!();
     let stick = stick();
     let hands = Hands::take(open(&stick));
-    assert_eq!(driver(&stick).as_deref(), Some("usbfs"));
+    assert_eq!(stick.driver().as_deref(), Some("usbfs"));
     // A second one is told so.
     let refused = host::open(open(&stick));
     assert!(matches!(refused, Err(OpenError::Claimed(0))), "{:?}", refused.err());
@@ -277,22 +258,8 @@ fn the_stick_works_and_comes_back() {
 
     // The host has it back, with what was written on it.
     hands.let_go().give_back().unwrap();
-    assert_eq!(driver(&stick).as_deref(), Some("usb-storage"));
-    let mut disk = None;
-    wait("the host's disk", || {
-        let name = stick.file_name().unwrap().to_str().unwrap();
-        let found = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
-        let found = found
-            .filter(|path| fs::read_link(path).is_ok_and(|to| to.to_str().unwrap().contains(&format!("/{name}/"))));
-        found.count() > 0
-    });
-    for entry in fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap()) {
-        if entry.file_name().to_str().unwrap().starts_with("sd") {
-            disk = Some(Path::new("/dev").join(entry.file_name()));
-        }
-    }
-    let disk = disk.unwrap();
-    wait("the disk's node", || File::open(&disk).is_ok());
+    assert_eq!(stick.driver().as_deref(), Some("usb-storage"));
+    let disk = stick.disk(SOON);
     let mut file = File::open(&disk).unwrap();
     file.seek(SeekFrom::Start(64 * 512)).unwrap();
     let mut read = vec![0; data.len()];
@@ -305,7 +272,7 @@ fn the_stick_works_and_comes_back() {
 fn loudspeakers_take_what_they_play() {
     in_the_test_host!();
     let speakers = device("USB Audio");
-    assert_eq!(driver(&speakers).as_deref(), Some("snd-usb-audio"));
+    assert_eq!(speakers.driver().as_deref(), Some("snd-usb-audio"));
     let hands = Hands::take(open(&speakers));
     hands.device.lock().unwrap().reset();
     assert_eq!(hands.control(0x00, 9, 1, 0, 0), Completion::done(0));
@@ -343,7 +310,7 @@ fn loudspeakers_take_what_they_play() {
     }
     assert_eq!(hands.control(0x01, 11, 0, 1, 0), Completion::done(0));
     hands.let_go().give_back().unwrap();
-    assert_eq!(driver(&speakers).as_deref(), Some("snd-usb-audio"));
+    assert_eq!(speakers.driver().as_deref(), Some("snd-usb-audio"));
 }
 
 /// Whatever a guest asks for, in whatever order, the device works when it is reset, and the host has it back.
@@ -400,7 +367,7 @@ fn noise_does_no_harm() {
     hands.begin();
     assert_eq!(hands.command_in(&[0x12, 0, 0, 0, 36, 0], 36, 512, Direction::In), 36);
     hands.let_go().give_back().unwrap();
-    assert_eq!(driver(&stick).as_deref(), Some("usb-storage"));
+    assert_eq!(stick.driver().as_deref(), Some("usb-storage"));
 }
 
 #[test]
@@ -417,10 +384,10 @@ fn an_engine_that_is_killed_leaves_no_device_behind() {
     assert_eq!(hands.device.lock().unwrap().submit(waits), None);
     // As when a process ends: its descriptors are closed, and nothing else.
     drop(hands.let_go());
-    assert_eq!(driver(&stick).as_deref(), Some("usbfs"));
+    assert_eq!(stick.driver().as_deref(), Some("usbfs"));
     drop(theirs);
     keeper.join().unwrap().unwrap();
-    assert_eq!(driver(&stick).as_deref(), Some("usb-storage"));
+    assert_eq!(stick.driver().as_deref(), Some("usb-storage"));
 }
 
 #[test]
@@ -432,7 +399,7 @@ fn what_is_pulled_out_answers_everything() {
     let waits = hands.transfer(BULK_IN, Kind::Bulk { stream: 0 }, DATA, 512);
     let id = waits.id;
     assert_eq!(hands.device.lock().unwrap().submit(waits), None);
-    fs::write(stick.join("remove"), "1").unwrap();
+    fs::write(stick.folder().join("remove"), "1").unwrap();
     // What the kernel says of it is the host controller's matter.
     assert!(hands.await_one(id).fault.is_some());
     wait("that it is gone", || hands.gone.load(Ordering::SeqCst));

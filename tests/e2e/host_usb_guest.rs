@@ -1,16 +1,17 @@
 //! A USB stick of the host in a guest: what the host wrote is read there, what was written there is read by the host, which has the stick
 //! back with its driver when it is detached, and when the engine is killed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::control::{Command as Order, Event};
 use api::usb::{Speed, UsbAttached, UsbGone, UsbStatus};
 use dormer_tests::guest::{Guest, Home};
+use dormer_tests::host_device::HostDevice;
 use dormer_tests::{media, medium_or_skip, program};
 use library::control::Client;
 
@@ -18,39 +19,6 @@ use library::control::Client;
 const BOOT: Duration = Duration::from_secs(900);
 const SHORT: Duration = Duration::from_secs(240);
 const MIB: usize = 1 << 20;
-
-/// The stick, as sysfs has it.
-fn stick() -> PathBuf {
-    let mut devices = fs::read_dir("/sys/bus/usb/devices").unwrap().map(|entry| entry.unwrap().path());
-    let is_stick = |path: &PathBuf| fs::read_to_string(path.join("product")).is_ok_and(|it| it.contains("HARDDRIVE"));
-    devices.find(is_stick).expect("the test host has a stick")
-}
-
-fn id(stick: &Path) -> &str {
-    stick.file_name().unwrap().to_str().unwrap()
-}
-
-/// The driver of the stick's interface.
-fn driver(stick: &Path) -> Option<String> {
-    let link = fs::read_link(stick.join(format!("{}:1.0/driver", id(stick)))).ok()?;
-    Some(link.file_name().unwrap().to_str().unwrap().to_owned())
-}
-
-/// The host's disk on it.
-fn disk() -> PathBuf {
-    let end = Instant::now() + SHORT;
-    loop {
-        let mut disks = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().file_name());
-        if let Some(name) = disks.find(|name| name.to_str().unwrap().starts_with("sd")) {
-            let node = Path::new("/dev").join(name);
-            if File::open(&node).is_ok() {
-                return node;
-            }
-        }
-        assert!(Instant::now() < end, "the host has no disk");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 /// The first MiBs of a disk, or others, as a sum.
 fn sum(disk: &Path, skip: usize, count: usize) -> String {
@@ -61,10 +29,8 @@ fn sum(disk: &Path, skip: usize, count: usize) -> String {
 }
 
 /// Gives the stick to the machine. Gives the process that sees to its coming back.
-fn attach(client: &mut Client, stick: &Path) -> Child {
-    let number = |name| fs::read_to_string(stick.join(name)).unwrap().trim().parse::<u32>().unwrap();
-    let node = format!("/dev/bus/usb/{:03}/{:03}", number("busnum"), number("devnum"));
-    let device = OpenOptions::new().read(true).write(true).open(node).unwrap();
+fn attach(client: &mut Client, stick: &HostDevice) -> Child {
+    let device = OpenOptions::new().read(true).write(true).open(stick.node()).unwrap();
     let (seen, held): (PipeReader, PipeWriter) = std::io::pipe().unwrap();
     let keeper = Command::new(program("dormer-vm"))
         .arg("--keep-usb")
@@ -74,11 +40,11 @@ fn attach(client: &mut Client, stick: &Path) -> Child {
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
-    let order = Order::UsbAttach { id: id(stick).to_owned(), name: "Stick".into() };
+    let order = Order::UsbAttach { id: stick.id().to_owned(), name: "Stick".into() };
     let answer = client.execute_with(&order, &[device.as_fd(), held.as_fd()]).unwrap();
     let attached: UsbAttached = serde_json::from_value(answer).unwrap();
-    assert_eq!((attached.id.as_str(), attached.speed), (id(stick), Speed::Super));
-    assert_eq!(driver(stick).as_deref(), Some("usbfs"));
+    assert_eq!((attached.id.as_str(), attached.speed), (stick.id(), Speed::Super));
+    assert_eq!(stick.driver().as_deref(), Some("usbfs"));
     let there: Vec<UsbStatus> = client.ask(&Order::QueryUsb {}).unwrap();
     assert_eq!((there.len(), there[0].vendor, there[0].port), (1, 0x46f4, attached.port));
     // Once is enough.
@@ -93,10 +59,13 @@ fn linux_has_a_stick_of_the_host() {
         println!("skipped: only a test host has a stick");
         return;
     }
-    let stick = stick();
-    fs::write(disk(), (0..4 * MIB as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>())
-        .unwrap();
-    let before = sum(&disk(), 0, 4);
+    let stick = HostDevice::called("HARDDRIVE").expect("the test host has a stick");
+    fs::write(
+        stick.disk(SHORT),
+        (0..4 * MIB as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    let before = sum(&stick.disk(SHORT), 0, 4);
 
     let home = Home::new();
     let disk_word = medium.to_str().expect("a path of plain characters");
@@ -122,27 +91,23 @@ fn linux_has_a_stick_of_the_host() {
     assert_eq!(guest.shell(read, SHORT), before);
 
     // Given back.
-    client.execute(&Order::UsbDetach { id: id(&stick).to_owned() }).unwrap();
+    client.execute(&Order::UsbDetach { id: stick.id().to_owned() }).unwrap();
     guest.wait_event("word of it", SHORT, |event| {
-        *event == Event::UsbDetached { id: id(&stick).to_owned(), reason: UsbGone::Detached }
+        *event == Event::UsbDetached { id: stick.id().to_owned(), reason: UsbGone::Detached }
     });
-    assert_eq!(driver(&stick).as_deref(), Some("usb-storage"));
+    assert_eq!(stick.driver().as_deref(), Some("usb-storage"));
     assert!(keeper.wait().unwrap().success());
-    assert_eq!((sum(&disk(), 0, 4), sum(&disk(), 4, 4)), (before, written));
+    assert_eq!((sum(&stick.disk(SHORT), 0, 4), sum(&stick.disk(SHORT), 4, 4)), (before, written));
     guest.shell(
         "for i in $(seq 100); do [ -e /sys/block/sda ] || break; sleep 0.3; done; [ ! -e /sys/block/sda ]",
         SHORT,
     );
 
     // By the desk, which has a keeper of its own; and the engine ends as by a crash.
-    guest.must(&["usb", "attach", "host-usb", id(&stick)]);
-    assert_eq!(driver(&stick).as_deref(), Some("usbfs"));
+    guest.must(&["usb", "attach", "host-usb", stick.id()]);
+    assert_eq!(stick.driver().as_deref(), Some("usbfs"));
     guest.shell(appears, SHORT);
     guest.kill();
-    let end = Instant::now() + SHORT;
-    while driver(&stick).as_deref() != Some("usb-storage") {
-        assert!(Instant::now() < end, "the host has not got its stick back");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    disk();
+    stick.wait_driver(Some("usb-storage"), SHORT);
+    stick.disk(SHORT);
 }

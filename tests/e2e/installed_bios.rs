@@ -3,11 +3,11 @@
 use dormer_tests::installed::{Variant, runs};
 use dormer_tests::{media, medium_or_skip, only_in_full};
 
-const BIOS: Variant = Variant { name: "", firmware: "bios", virtio: true, e1000: false, cpus: 1, compare: false };
+const BIOS: Variant = Variant { name: "", firmware: "bios", virtio: true, e1000: false, cpus: 1 };
 
 #[test]
 fn on_ahci_with_one_processor_and_an_e1000() {
-    let variant = Variant { name: "debian-bios-ahci-1", virtio: false, e1000: true, compare: true, ..BIOS };
+    let variant = Variant { name: "debian-bios-ahci-1", virtio: false, e1000: true, ..BIOS };
     runs(variant, &medium_or_skip!(media::DEBIAN_DISK.path()));
 }
 

@@ -3,14 +3,11 @@
 use dormer_tests::installed::{Variant, runs};
 use dormer_tests::{media, medium_or_skip, only_in_full};
 
-const UEFI: Variant = Variant { name: "", firmware: "uefi", virtio: true, e1000: false, cpus: 1, compare: false };
+const UEFI: Variant = Variant { name: "", firmware: "uefi", virtio: true, e1000: false, cpus: 1 };
 
 #[test]
 fn on_virtio_with_four_processors() {
-    runs(
-        Variant { name: "debian-uefi-virtio-4", compare: true, cpus: 4, ..UEFI },
-        &medium_or_skip!(media::DEBIAN_DISK.path()),
-    );
+    runs(Variant { name: "debian-uefi-virtio-4", cpus: 4, ..UEFI }, &medium_or_skip!(media::DEBIAN_DISK.path()));
 }
 
 #[test]

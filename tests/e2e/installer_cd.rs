@@ -8,6 +8,7 @@ use std::time::Duration;
 use api::control::Event;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::program::{SECTOR, boot_sector};
+use dormer_tests::serial::SerialPort;
 
 const LIMIT: Duration = Duration::from_secs(180);
 

@@ -3,7 +3,7 @@
 #
 # A GPT with a BIOS boot partition, an EFI system partition and ext4. Nothing is mounted and no loop device is needed: each
 # partition is made as a file and put where it belongs. Kernel, systemd, login on the screen and the first serial port
-# (root, password "dormer"), DHCP, curl, ALSA's tools. Needs root, mmdebstrap, e2fsprogs, mtools, GRUB for both, python3 and qemu-img.
+# (root, password "dormer"), DHCP, curl, tools for sound and for what is on USB. Needs root, mmdebstrap, e2fsprogs, mtools, GRUB for both, python3 and qemu-img.
 set -eu
 out=$(realpath "$1")
 here=$(dirname "$(realpath "$0")")
@@ -54,12 +54,15 @@ done
 # Without globbing: the patterns are for dpkg.
 set -f
 packages=linux-image-amd64,systemd-sysv,udev,dbus,login,util-linux,iproute2,curl,initramfs-tools,zstd,kmod,pciutils,alsa-utils
+# For what is on USB.
+packages=$packages,usbutils,mtp-tools,pcscd,libccid
 mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Valid-Until "false"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
     $exclude --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/scsi/s[dr]_mod*' \
     --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/scsi/scsi_*' \
     --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/net/ethernet/intel/e1000/*' \
+    --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/mc/*' \
     --essential-hook="sh '$work/early-setup' \"\$1\"" \
     --customize-hook="sh '$work/setup' \"\$1\"" --quiet trixie root "$repository"
 set +f

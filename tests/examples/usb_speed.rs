@@ -1,0 +1,174 @@
+//! How fast a guest reads and writes on USB, and what it costs, as a ratio to QEMU with the same devices on the same host:
+//!
+//! ```sh
+//! truncate -s 300M stick.img
+//! cargo build --release --workspace --exclude dormer-xtask --bins --examples
+//! cargo xtask host --exact --timeout 7200 --usb-stick stick.img -- target/release/examples/usb_speed
+//! ```
+//!
+//! A Debian reads and writes, past its cache: a stick of the host's, passed through; a disk of the machine's own by UAS; and the same
+//! by the transport of old, Bulk-Only. Time is the guest's, the costs are the engine's whole processor time, its guest in it. One line of
+//! JSON for each: MB/s, processor time for a MB in milliseconds, and the ratios.
+//!
+//! `usb_speed [MIB]`: of so many (64).
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use dormer_tests::guest::{Guest, Home};
+use dormer_tests::host_device::HostDevice;
+use dormer_tests::qemu::Qemu;
+use dormer_tests::{media, serial};
+use regex::Regex;
+use serde_json::json;
+
+/// From power on to the login.
+const BOOT: Duration = Duration::from_secs(900);
+const LONG: Duration = Duration::from_secs(1800);
+
+/// What a guest did.
+#[derive(Clone, Copy)]
+struct Measured {
+    /// In a second.
+    megabytes: f64,
+    /// Processor time for each megabyte.
+    cost: f64,
+}
+
+fn main() {
+    let count: u32 = std::env::args().nth(1).map_or(64, |word| word.parse().expect("a number of MiB"));
+    let stick = HostDevice::called("QEMU USB HARDDRIVE").expect("run it in a test host with a stick");
+    let debian = media::DEBIAN_DISK.path().expect("`cargo xtask test media` builds it");
+    let own = tempfile::tempdir().expect("room for a disk");
+    let own = own.path().join("own.img");
+    std::fs::write(&own, mbr())
+        .and_then(|()| std::fs::File::options().write(true).open(&own)?.set_len(300 << 20))
+        .expect("room");
+
+    let mut ours = dormer(&debian, &own);
+    ours.must(&["usb", "attach", "--yes", "speed", stick.id()]);
+    let passed = both(&mut ours, "usb-storage", count, None);
+    ours.must(&["usb", "detach", "speed", stick.id()]);
+    stick.wait_driver(Some("usb-storage"), Duration::from_secs(60));
+    let uas = both(&mut ours, "uas", count, None);
+    let bot = both(&mut ours, "usb-storage", count, Some("46f4:0001"));
+    drop(ours);
+
+    let through = format!("usb-host,hostbus={},hostport={}", stick.number("busnum"), port(&stick));
+    let theirs = both(&mut qemu(&debian, &own, &["-device", &through]), "usb-storage", count, None);
+    compare("a stick of the host", passed, theirs);
+    let disk = ["-device", "usb-uas,id=uas", "-device", "scsi-hd,bus=uas.0,drive=own"];
+    compare("its own, by UAS", uas, both(&mut qemu(&debian, &own, &disk), "uas", count, None));
+    let disk = ["-device", "usb-storage,drive=own"];
+    compare("its own, by BOT", bot, both(&mut qemu(&debian, &own, &disk), "usb-storage", count, None));
+}
+
+/// What makes a disk of some bytes.
+fn mbr() -> Vec<u8> {
+    let mut bytes = vec![0; 512];
+    bytes[510..].copy_from_slice(&[0x55, 0xaa]);
+    bytes
+}
+
+/// The port as QEMU wants it: without the bus.
+fn port(device: &HostDevice) -> &str {
+    device.id().split_once('-').expect("bus and port").1
+}
+
+/// A guest of either.
+trait Machine: serial::SerialPort {
+    /// The engine's process.
+    fn process(&self) -> u32;
+}
+
+impl Machine for Guest {
+    fn process(&self) -> u32 {
+        // The oldest of this name: the others keep devices.
+        let output = std::process::Command::new("pgrep").args(["-o", "dormer-vm"]).output().expect("pgrep");
+        String::from_utf8_lossy(&output.stdout).trim().parse().expect("the engine runs")
+    }
+}
+
+impl Machine for Qemu {
+    fn process(&self) -> u32 {
+        Qemu::process(self)
+    }
+}
+
+fn dormer(disk: &Path, own: &Path) -> Guest {
+    let home = Home::new();
+    let word = |path: &Path| path.to_str().expect("a path of plain characters").to_owned();
+    let (disk, own) = (word(disk), word(own));
+    let guest = ["--profile", "linux", "--os", "debian13", "--firmware", "bios", "--cpus", "1"];
+    home.must(&[&["create", "speed", "--disk", &disk, "--disk", &own][..], &guest].concat());
+    home.must(&["set", "speed", "usb.controller=xhci", "disk1.bus=usb", "memory=512", "net0.link=off"]);
+    let mut guest = Guest::start_in(home, "speed");
+    guest.log_in(BOOT);
+    guest
+}
+
+fn qemu(disk: &Path, own: &Path, devices: &[&str]) -> Qemu {
+    let mut options: Vec<OsString> = ["-m", "512", "-smp", "1", "-snapshot"].map(OsString::from).into();
+    let drive = format!("file={},format=qcow2,if=none,id=disk0", disk.display());
+    let own = format!("file={},format=raw,if=none,id=own", own.display());
+    let rest = ["-drive", &drive, "-drive", &own, "-device", "virtio-blk-pci,drive=disk0", "-device", "qemu-xhci"];
+    options.extend(rest.iter().chain(devices).map(OsString::from));
+    // As every machine of ours has them.
+    options.extend(["-device", "virtio-vga", "-device", "virtio-rng-pci"].map(OsString::from));
+    let mut guest = Qemu::start(options);
+    guest.log_in(BOOT);
+    guest
+}
+
+/// Reads and writes on the disk with this driver, which is given to the devices with these numbers if it is not theirs.
+fn both(guest: &mut impl Machine, driver: &str, count: u32, forced: Option<&str>) -> [Measured; 2] {
+    if let Some(numbers) = forced {
+        let force = format!("rmmod uas usb_storage; modprobe usb-storage quirks={numbers}:u; udevadm settle");
+        serial::shell(guest, &force, LONG);
+    }
+    let find = format!(
+        "for i in $(seq 300); do for b in /sys/block/sd?; do case $(readlink -f $b/device/../../../driver) in */{driver}) \
+         echo disk=${{b##*/}}; exit;; esac; done; sleep 0.3; done"
+    );
+    let found = serial::shell(guest, &format!("({find})"), LONG);
+    let disk = found.rsplit_once("disk=").unwrap_or_else(|| panic!("no disk has {driver}: {found}")).1.to_owned();
+    let options = format!("bs=1M count={count} 2>&1 | tail -1");
+    let read = measure(guest, &format!("dd if=/dev/{disk} of=/dev/null iflag=direct {options}"));
+    let write = measure(guest, &format!("dd if=/dev/zero of=/dev/{disk} seek=1 oflag=direct {options}"));
+    [read, write]
+}
+
+fn measure(guest: &mut impl Machine, command: &str) -> Measured {
+    let process = guest.process();
+    let before = processor_time(process);
+    let said = serial::shell(guest, command, LONG);
+    let spent = processor_time(process) - before;
+    let numbers = Regex::new(r"^(\d+) bytes .*, ([\d.e-]+) s,").expect("a regular expression");
+    let found = numbers.captures(&said).unwrap_or_else(|| panic!("dd says: {said}"));
+    let [bytes, seconds] = [1, 2].map(|at| found[at].parse::<f64>().expect("a number"));
+    Measured { megabytes: bytes / 1e6 / seconds, cost: spent * 1e3 / (bytes / 1e6) }
+}
+
+/// Seconds that a process had, of proc_pid_stat(5): `utime` and `stime`.
+fn processor_time(process: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the engine runs");
+    let numbers: Vec<_> = text.rsplit_once(") ").expect("its name").1.split(' ').collect();
+    let ticks = [11, 12].map(|at| numbers[at].parse::<u32>().expect("a number of ticks"));
+    f64::from(ticks[0] + ticks[1]) / 100.0
+}
+
+fn compare(what: &str, ours: [Measured; 2], theirs: [Measured; 2]) {
+    for ((way, ours), theirs) in ["read", "written"].into_iter().zip(ours).zip(theirs) {
+        let round = |number: f64| (number * 100.0).round() / 100.0;
+        println!(
+            "{}",
+            json!({
+                "what": what, "way": way,
+                "MB/s": round(ours.megabytes), "ms/MB": round(ours.cost),
+                "QEMU MB/s": round(theirs.megabytes), "QEMU ms/MB": round(theirs.cost),
+                "speed ratio": round(ours.megabytes / theirs.megabytes), "cost ratio": round(ours.cost / theirs.cost),
+            })
+        );
+    }
+}
