@@ -25,6 +25,14 @@ pub(super) fn connect(uuid: Uuid, sender: &ComponentSender<Window>) {
     });
 }
 
+/// Connects a console to a machine that is said to run; one that has ended meanwhile is started, as what a person does to it means.
+pub(super) fn connect_or_start(uuid: Uuid, sender: &ComponentSender<Window>) {
+    sender.spawn_oneshot_command(move || match machines::open_console(uuid) {
+        Err(library::Error::NotRunning(_)) => Found::Off(uuid),
+        console => Found::Console(uuid, console.map(Box::new).map_err(|error| reason(&error))),
+    });
+}
+
 /// Listens to a machine's engine until it is gone, unless somebody does.
 pub(super) fn watch(watched: &mut HashMap<Uuid, Option<Ending>>, uuid: Uuid, sender: &ComponentSender<Window>) {
     // Who hears of an end twice takes the second for a crash.

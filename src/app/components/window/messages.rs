@@ -130,6 +130,8 @@ pub(crate) enum Found {
     Done(Uuid, Order, Result<Vec<String>, String>),
     /// A screen.
     Console(Uuid, Result<Box<Console>, String>),
+    /// A machine that was to be shown has ended meanwhile.
+    Off(Uuid),
     /// Something happened to a machine.
     Happened(Uuid, Happening),
     /// USB devices that are plugged in.

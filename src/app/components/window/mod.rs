@@ -474,6 +474,7 @@ impl Component for Window {
                     );
                 }
             }
+            Found::Off(uuid) => sender.input(WindowMsg::Do(uuid, Order::Start)),
             Found::Happened(uuid, happening) => self.happened(uuid, happening, &sender),
             Found::UsbDevices(devices) => self.plugged(devices, &sender, widgets),
             Found::UsbConnected(uuid, result) => self.usb_connected(uuid, result, widgets),

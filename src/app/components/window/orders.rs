@@ -6,7 +6,7 @@ use library::State;
 use relm4::prelude::*;
 use uuid::Uuid;
 
-use super::background::{connect, look_again, watch};
+use super::background::{connect, connect_or_start, look_again, watch};
 use super::{Found, Window, WindowMsg, WindowWidgets, is_last, rename, tell, toast};
 use crate::components::ask;
 use crate::components::console::{ConsoleMsg, ConsoleOutput, ConsoleWindow, Ending};
@@ -29,7 +29,7 @@ impl Window {
             tell(console, ConsoleMsg::Present);
         } else {
             self.add_console(summary, sender);
-            connect(uuid, sender);
+            connect_or_start(uuid, sender);
         }
     }
 
@@ -38,7 +38,7 @@ impl Window {
         let live = self.summary(uuid).is_some_and(Summary::is_live);
         if let (true, Some(console)) = (live, self.consoles.get(&uuid)) {
             tell(console, ConsoleMsg::Starting);
-            connect(uuid, sender);
+            connect_or_start(uuid, sender);
         } else {
             sender.input(WindowMsg::Do(uuid, Order::Start));
         }
