@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::{Device, Error};
 
@@ -17,8 +18,19 @@ pub fn rule_line(device: &Device) -> String {
     )
 }
 
-/// Opens it to read and write.
+/// How long the kernel may take to choose a new device's configuration, and how often that is looked at.
+const CHOOSES: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Opens it to read and write. One that has just been plugged in is left to the kernel first: whoever took it before its configuration is
+/// chosen would have it together with the drivers that come then.
 pub(crate) fn open(device: &Device) -> Result<File, Error> {
+    let chosen = PathBuf::from(format!("/sys/bus/usb/devices/{}/bConfigurationValue", device.id));
+    let end = Instant::now() + CHOOSES;
+    // The file is empty until then, for ever where the kernel chooses none, and not there when the device is gone.
+    while Instant::now() < end && std::fs::read_to_string(&chosen).is_ok_and(|value| value.trim().is_empty()) {
+        std::thread::sleep(LOOK);
+    }
     let path = PathBuf::from(format!("/dev/bus/usb/{:03}/{:03}", device.ports.0, device.address));
     OpenOptions::new().read(true).write(true).open(path).map_err(|error| refusal(device, error))
 }

@@ -66,23 +66,32 @@ pub fn open(file: OwnedFd) -> Result<(HostDevice, Attendant), OpenError> {
         return Err(OpenError::Hub);
     }
     let speed = usbfs.speed()?;
-    let configuration = configuration(&usbfs, &description)?;
+    let mut configuration = configuration(&usbfs, &description)?;
     let interfaces = description.configuration(configuration).map(|it| it.interfaces()).unwrap_or_default();
     for (index, &interface) in interfaces.iter().enumerate() {
-        if let Err(error) = usbfs.claim(interface) {
-            connect(&usbfs, &interfaces[..index]);
-            return Err(if error == Errno::BUSY { OpenError::Claimed(interface) } else { error.into() });
+        match usbfs.claim(interface) {
+            Ok(()) => {}
+            // It is not there: nothing is set.
+            Err(Errno::INVAL) if index == 0 => {
+                configuration = 0;
+                break;
+            }
+            Err(error) => {
+                connect(&usbfs, &interfaces[..index]);
+                return Err(if error == Errno::BUSY { OpenError::Claimed(interface) } else { error.into() });
+            }
         }
     }
     let shared = Arc::new(Shared::new(usbfs, configuration)?);
     Ok((HostDevice::new(Arc::clone(&shared), description, speed), Attendant(shared)))
 }
 
-/// The configuration that is set. Some devices do not tell, and have but one.
+/// The configuration that is set, as the device says. Some do not tell, or say that there is none, and have but one: if the kernel has none
+/// set indeed, there is no interface that could be claimed.
 fn configuration(usbfs: &Usbfs, description: &Description) -> Result<u8, Errno> {
     match (usbfs.configuration(), &description.configurations[..]) {
         (Err(Errno::NODEV | Errno::SHUTDOWN), _) => Err(Errno::NODEV),
-        (Err(_), [only, ..]) => Ok(only.value),
+        (Err(_), [only, ..]) | (Ok(0), [only]) => Ok(only.value),
         (result, _) => result,
     }
 }
