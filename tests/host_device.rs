@@ -41,6 +41,11 @@ impl HostDevice {
         &self.folder
     }
 
+    /// What it calls itself.
+    pub fn product(&self) -> String {
+        fs::read_to_string(self.folder.join("product")).expect("the device is there").trim().to_owned()
+    }
+
     /// One of its numbers.
     pub fn number(&self, name: &str) -> u32 {
         let text = fs::read_to_string(self.folder.join(name)).expect("the device is there");

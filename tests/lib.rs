@@ -2,9 +2,11 @@
 //!
 //! What the end-to-end tests have in common: media that are built once ([`media`]), guests to drive ([`guest`]), guests of a few
 //! instructions ([`program`]), pictures to look at ([`picture`]), a server for guests to load from ([`server`]), and of the computer
-//! they run on its USB devices ([`host_device`]) and the monitor that plugs and pulls them ([`monitor`]); and QEMU to compare with
+//! they run on its USB devices ([`host_device`]), devices that a test plays itself ([`gadget`]) and the monitor that plugs and pulls
+//! them ([`monitor`]); and QEMU to compare with
 //! ([`qemu`]). How they are run is told by xtask's `test`.
 
+pub mod gadget;
 pub mod guest;
 pub mod headset;
 pub mod host_device;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use device::bench::{self, Random};
 use device::{Dma, Ram};
+use dormer_tests::gadget::{Microphone, Plugged};
 use dormer_tests::host_device::HostDevice as Peripheral;
 use usb::host::{self, Attendant, HostDevice, OpenError};
 use usb::memory::{Memory, Piece};
@@ -311,6 +312,45 @@ fn loudspeakers_take_what_they_play() {
     assert_eq!(hands.control(0x01, 11, 0, 1, 0), Completion::done(0));
     hands.let_go().give_back().unwrap();
     assert_eq!(speakers.driver().as_deref(), Some("snd-usb-audio"));
+}
+
+/// A second of a microphone, packet by packet.
+#[test]
+fn a_microphone_is_heard() {
+    in_the_test_host!();
+    let _plugged = Plugged::plug(Microphone::default());
+    let microphone = Peripheral::appears(Microphone::NAME, SOON);
+    let hands = Hands::take(open(&microphone));
+    hands.device.lock().unwrap().reset();
+    assert_eq!(hands.control(0x00, 9, 1, 0, 0), Completion::done(0));
+    let (interface, setting) = Microphone::SETTING;
+    assert_eq!(hands.control(0x01, 11, setting.into(), interface.into(), 0), Completion::done(0));
+    let heard = Endpoint::of_address(Microphone::ENDPOINT);
+    let length = Microphone::PACKET;
+    let packet = |at: u32| hands.transfer(heard, Kind::Isochronous, DATA + u64::from(at * length), length);
+    let (mut sent, mut done) = (Vec::new(), Vec::new());
+    while done.len() < 1000 {
+        while sent.len() < 1000 && sent.len() - done.len() < 40 {
+            let mut device = hands.device.lock().unwrap();
+            for _ in 0..8 {
+                let packet = packet(sent.len() as u32);
+                sent.push(packet.id);
+                assert_eq!(device.submit(packet), None);
+            }
+        }
+        assert!(hands.woken.recv_timeout(SOON).is_ok(), "it is not heard any more after {} packets", done.len());
+        while let Some((id, completion)) = hands.device.lock().unwrap().collect() {
+            assert_eq!(completion, Completion::done(length.into()));
+            done.push(id);
+        }
+    }
+    assert_eq!(sent, done);
+    let bytes = hands.bytes(DATA, 1000 * length as usize);
+    let (frames, _) = bytes.as_chunks::<4>();
+    let frame = |bytes: &[u8; 4]| [0, 2].map(|at| i16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let differs = (0..).zip(frames).find(|(number, bytes)| frame(bytes) != Microphone::frame(*number));
+    assert_eq!(differs, None, "this frame differs");
+    hands.let_go().give_back().unwrap();
 }
 
 /// Whatever a guest asks for, in whatever order, the device works when it is reset, and the host has it back.

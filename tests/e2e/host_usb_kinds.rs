@@ -4,8 +4,10 @@
 //! All of them are the test host's own, attached by `dormerctl usb attach` and given back; what they did is looked for where it arrived.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
+use dormer_tests::gadget::{Microphone, Plugged};
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
 use dormer_tests::monitor::Monitor;
@@ -20,6 +22,8 @@ const NAME: &str = "usb-kinds";
 const FRAMES: usize = 96_000;
 /// Where the disk with it has it.
 const NOISE_AT: usize = 1 << 16;
+/// And what is recorded.
+const RECORDED_AT: usize = 1 << 20;
 /// What QEMU's file of sound begins with.
 const WAV_HEADER: usize = 44;
 
@@ -36,10 +40,11 @@ impl Desk {
         // The person knows that it is missed.
         self.guest.must(&["usb", "attach", "--yes", NAME, device.id()]);
         assert_eq!(device.driver().as_deref(), Some("usbfs"));
-        if !driver.is_empty() {
-            let bound = format!("ls -d /sys/bus/usb/drivers/{driver}/*:*");
-            self.guest.shell(&format!("for i in $(seq 200); do {bound} 2>/dev/null && break; sleep 0.2; done"), SHORT);
-        }
+        let seen = format!("grep -l '{}' /sys/bus/usb/devices/*/product", device.product());
+        let bound = if driver.is_empty() { seen } else { format!("ls -d /sys/bus/usb/drivers/{driver}/*:*") };
+        let wait =
+            format!("for i in $(seq 200); do {bound} 2>/dev/null && break; sleep 0.2; done; udevadm settle; {bound}");
+        self.guest.shell(&wait, SHORT);
     }
 
     /// Gives it back, to this driver.
@@ -76,8 +81,9 @@ fn each_kind_works_in_a_guest() {
     let mut bytes = vec![0; NOISE_AT];
     bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
     bytes.extend(noise().iter().flat_map(|sample| sample.to_le_bytes()));
-    bytes.resize(1 << 20, 0);
+    bytes.resize(2 << 20, 0);
     fs::write(&sound, bytes).expect("room for some noise");
+    let noise_disk = sound.clone();
     let sound = sound.to_str().expect("a path of plain characters");
     let disks = ["--disk", disk, "--disk", sound];
     let guest = [&disks[..], &["--profile", "linux", "--os", "debian13", "--firmware", "bios"]].concat();
@@ -95,6 +101,7 @@ fn each_kind_works_in_a_guest() {
     media_player(&mut desk);
     smart_cards(&mut desk);
     loudspeakers(&mut desk);
+    microphone(&mut desk, &noise_disk);
     hub(&mut desk);
 
     assert!(desk.guest.must(&["usb", "list", NAME]).contains("no USB device"));
@@ -148,13 +155,15 @@ fn serial(desk: &mut Desk) {
 fn network(desk: &mut Desk) {
     let card = called("RNDIS/QEMU USB Network Device");
     let before = card.driver();
-    desk.attach(&card, "cdc_ether");
+    // It has a configuration for Windows, and one for others.
+    desk.attach(&card, "");
     // Whoever answers at the far end refuses, and by that has an address.
     let knock = "ip address add 10.0.2.77/24 dev usb0; ip link set usb0 up; \
         for i in $(seq 60); do curl -s -m 5 http://10.0.2.2:9/; [ $? = 7 ] && break; sleep 0.5; done; \
         ip -color=never neighbour show 10.0.2.2 dev usb0";
     let neighbour = desk.guest.shell(knock, SHORT);
     assert!(neighbour.contains("lladdr 52:55:0a:00:02:02"), "{neighbour}");
+    println!("  by {}", desk.guest.shell("basename $(readlink /sys/class/net/usb0/device/driver)", SHORT));
     desk.detach(&card, before.as_deref());
 }
 
@@ -164,7 +173,7 @@ fn media_player(desk: &mut Desk) {
     fs::write(folder.join("tune.ogg"), &tune).expect("a tune");
     let player = called("QEMU filesharing");
     desk.attach(&player, "");
-    println!("{}", desk.guest.shell("lsusb; mtp-detect 2>&1 | head -n 60; mtp-files 2>&1", SHORT));
+    println!("{}", desk.guest.shell("lsusb; mtp-files 2>&1", SHORT));
     let fetched = desk.guest.shell(
         "id=$(mtp-files 2>/dev/null | grep 'File ID' | tail -1 | tr -dc 0-9); \
          mtp-getfile $id /run/tune > /dev/null 2>&1; sha256sum < /run/tune | cut -d' ' -f1; rm /run/tune",
@@ -177,13 +186,14 @@ fn media_player(desk: &mut Desk) {
 fn smart_cards(desk: &mut Desk) {
     let reader = called("QEMU USB CCID");
     desk.attach(&reader, "");
-    let seen = desk.guest.shell(
+    let said = desk.guest.shell(
         "systemctl stop pcscd.socket pcscd.service 2>/dev/null; (pcscd -f -d > /run/pcscd.log 2>&1 &); \
-         for i in $(seq 100); do grep -q 'QEMU.*CCID' /run/pcscd.log && break; sleep 0.3; done; \
-         grep -a -m 3 'QEMU.*CCID' /run/pcscd.log; pkill pcscd; sleep 1",
+         for i in $(seq 100); do grep -q 'startup of' /run/pcscd.log && break; sleep 0.3; done; sleep 3; \
+         pkill pcscd; sleep 1; tail -n 60 /run/pcscd.log",
         SHORT,
     );
-    assert!(seen.contains("CCID"), "{seen}");
+    // Its slots are counted, and it is asked again and again whether there is a card in it.
+    assert!(said.contains("Reader supports 1 slot(s)") && said.contains("Using the reader polling thread"), "{said}");
     desk.detach(&reader, None);
 }
 
@@ -196,7 +206,7 @@ fn loudspeakers(desk: &mut Desk) {
     let bytes = FRAMES * 4;
     desk.guest.shell(
         &format!(
-            "amixer -q -c {card} sset PCM 100% unmute; dd if=/dev/vdb bs={NOISE_AT} skip=1 status=none | head -c {bytes} | \
+            "amixer -c {card} scontrols | cut -d\\' -f2 | while read c; do amixer -q -c {card} sset \"$c\" 100% unmute; done; dd if=/dev/vdb bs={NOISE_AT} skip=1 status=none | head -c {bytes} | \
              aplay -q -D hw:{card},0 -t raw -f S16_LE -c 2 -r 48000 2>&1"
         ),
         SHORT,
@@ -225,6 +235,33 @@ fn noise() -> Vec<i16> {
         ((state >> 16) as i16) | 1
     };
     (0..FRAMES * 2).map(sample).collect()
+}
+
+/// A second of a microphone, as the guest records it.
+fn microphone(desk: &mut Desk, disk: &Path) {
+    let _plugged = Plugged::plug(Microphone::default());
+    let microphone = HostDevice::appears(Microphone::NAME, SHORT);
+    microphone.wait_driver(Some("snd-usb-audio"), SHORT);
+    desk.attach(&microphone, "snd-usb-audio");
+    desk.guest.shell("for i in $(seq 100); do [ -e /proc/asound/card*/usbid ] && break; sleep 0.2; done", SHORT);
+    let card = desk.guest.shell("ls /proc/asound/card*/usbid | tr -dc 0-9", SHORT);
+    desk.guest.shell(
+        &format!(
+            "arecord -q -D hw:{card},0 -t raw -f S16_LE -c 2 -r 48000 -s 48000 | \
+             dd of=/dev/vdb bs={NOISE_AT} seek={} conv=notrunc,fsync iflag=fullblock status=none",
+            RECORDED_AT / NOISE_AT
+        ),
+        SHORT,
+    );
+    desk.detach(&microphone, Some("snd-usb-audio"));
+    let bytes = fs::read(disk).expect("the disk with what was recorded");
+    let (frames, _) = bytes[RECORDED_AT..][..48_000 * 4].as_chunks::<4>();
+    let frame = |bytes: &[u8; 4]| [0, 2].map(|at| i16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let begins = |number: &u32| (*number..).zip(&frames[..8]).all(|(at, bytes)| Microphone::frame(at) == frame(bytes));
+    let first = (0..500_000).find(begins).expect("frames of its");
+    let differs = (first..).zip(frames).find(|(number, bytes)| frame(bytes) != Microphone::frame(*number));
+    println!("  recorded {} frames, from its {first} on", frames.len());
+    assert_eq!(differs, None, "this frame differs");
 }
 
 /// A hub of the host with three devices in it: each is a device of its own, and the guest has all at once.

@@ -43,6 +43,42 @@ fn linux_plays_and_records_on_virtio() {
     plays_and_records("virtio", "virtio_snd");
 }
 
+/// GNOME's players are this pipeline with a window around it. It decides for itself how it buffers and when it begins.
+#[test]
+fn a_desktop_player_is_heard() {
+    only_in_full!();
+    let disk = medium_or_skip!(media::DEBIAN_DISK.path());
+    let (short, long) = (signal(48_000), signal(44_100));
+    let (mut guest, _) = machine("hda", "player", &disk, &short, &long);
+    let bytes = short.len() * 2;
+    // RIFF, with a format of 16 bytes: PCM, stereo, 48 kHz, 16 bits.
+    let header = [
+        b"RIFF".as_slice(),
+        &(36 + bytes as u32).to_le_bytes(),
+        b"WAVEfmt ",
+        &16_u32.to_le_bytes(),
+        &[1, 0, 2, 0],
+        &48_000_u32.to_le_bytes(),
+        &192_000_u32.to_le_bytes(),
+        &[4, 0, 16, 0],
+        b"data",
+        &(bytes as u32).to_le_bytes(),
+    ];
+    let header: String = header.concat().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let at = FIRST_SONG >> 16;
+    guest.shell(
+        &format!(
+            "(printf '{header}'; dd if=/dev/vdb bs=64k skip={at} status=none | head -c {bytes}) > /run/song.wav; \
+             gst-inspect-1.0 wavparse > /dev/null"
+        ),
+        SHORT,
+    );
+    let headset = Headset::put_on(guest.console(), Vec::new(), false);
+    let play = "gst-play-1.0 --no-interactive --audiosink='alsasink device=hw:0,0' /run/song.wav 2>&1";
+    println!("{}", guest.shell(play, SHORT));
+    assert_heard(&headset.take_off(), 48_000, &full(&short));
+}
+
 /// By the console's way to this computer's own card, as a desktop without a sound server has it.
 #[test]
 fn what_linux_plays_comes_out_of_this_computers_card() {

@@ -8,7 +8,8 @@
 //!
 //! A Debian reads and writes, past its cache: a stick of the host's, passed through; a disk of the machine's own by UAS; and the same
 //! by the transport of old, Bulk-Only. Time is the guest's, the costs are the engine's whole processor time, its guest in it. One line of
-//! JSON for each: MB/s, processor time for a MB in milliseconds, and the ratios.
+//! JSON for each: MB/s, processor time for a MB in milliseconds, and the ratios; and one of an idle guest with the stick: processor time
+//! for a second, in milliseconds.
 //!
 //! `usb_speed [MIB]`: of so many (64).
 
@@ -49,6 +50,7 @@ fn main() {
     let mut ours = dormer(&debian, &own);
     ours.must(&["usb", "attach", "--yes", "speed", stick.id()]);
     let passed = both(&mut ours, "usb-storage", count, None);
+    let idle = idle(&mut ours);
     ours.must(&["usb", "detach", "speed", stick.id()]);
     stick.wait_driver(Some("usb-storage"), Duration::from_secs(60));
     let uas = both(&mut ours, "uas", count, None);
@@ -56,8 +58,13 @@ fn main() {
     drop(ours);
 
     let through = format!("usb-host,hostbus={},hostport={}", stick.number("busnum"), port(&stick));
-    let theirs = both(&mut qemu(&debian, &own, &["-device", &through]), "usb-storage", count, None);
-    compare("a stick of the host", passed, theirs);
+    let mut guest = qemu(&debian, &own, &["-device", &through]);
+    compare("a stick of the host", passed, both(&mut guest, "usb-storage", count, None));
+    println!(
+        "{}",
+        json!({ "what": "idle, with that stick", "ms/s": round(idle), "QEMU ms/s": round(self::idle(&mut guest)) })
+    );
+    drop(guest);
     let disk = ["-device", "usb-uas,id=uas", "-device", "scsi-hd,bus=uas.0,drive=own"];
     compare("its own, by UAS", uas, both(&mut qemu(&debian, &own, &disk), "uas", count, None));
     let disk = ["-device", "usb-storage,drive=own"];
@@ -150,6 +157,21 @@ fn measure(guest: &mut impl Machine, command: &str) -> Measured {
     Measured { megabytes: bytes / 1e6 / seconds, cost: spent * 1e3 / (bytes / 1e6) }
 }
 
+/// Milliseconds of processor time in a second of nothing.
+fn idle(guest: &mut impl Machine) -> f64 {
+    const SECONDS: u32 = 30;
+    // Whatever follows what was done before.
+    serial::shell(guest, "sleep 15", LONG);
+    let process = guest.process();
+    let before = processor_time(process);
+    serial::shell(guest, &format!("sleep {SECONDS}"), LONG);
+    (processor_time(process) - before) * 1e3 / f64::from(SECONDS)
+}
+
+fn round(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
 /// Seconds that a process had, of proc_pid_stat(5): `utime` and `stime`.
 fn processor_time(process: u32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the engine runs");
@@ -160,7 +182,6 @@ fn processor_time(process: u32) -> f64 {
 
 fn compare(what: &str, ours: [Measured; 2], theirs: [Measured; 2]) {
     for ((way, ours), theirs) in ["read", "written"].into_iter().zip(ours).zip(theirs) {
-        let round = |number: f64| (number * 100.0).round() / 100.0;
         println!(
             "{}",
             json!({

@@ -54,8 +54,9 @@ done
 # Without globbing: the patterns are for dpkg.
 set -f
 packages=linux-image-amd64,systemd-sysv,udev,dbus,login,util-linux,iproute2,curl,initramfs-tools,zstd,kmod,pciutils,alsa-utils
-# For what is on USB.
+# For what is on USB, and GNOME's player without its window.
 packages=$packages,usbutils,mtp-tools,pcscd,libccid
+packages=$packages,gstreamer1.0-tools,gstreamer1.0-plugins-base-apps,gstreamer1.0-plugins-good,gstreamer1.0-alsa
 mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Valid-Until "false"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
