@@ -281,7 +281,7 @@ fn hub(desk: &mut Desk) {
     }
     let bound = "ls -d /sys/bus/usb/drivers/usbhid/*:* /sys/bus/usb/drivers/wacom/*:* 2>/dev/null | wc -l";
     desk.guest.shell(
-        &format!("for i in $(seq 200); do [ $({bound}) -ge 2 ] && break; sleep 0.2; done; [ $({bound}) -ge 2 ]"),
+        &format!("for i in $(seq 200); do [ $({bound}) -ge 3 ] && break; sleep 0.2; done; [ $({bound}) -ge 3 ]"),
         SHORT,
     );
     let there = desk.guest.must(&["usb", "list", NAME]);

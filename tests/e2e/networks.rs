@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::machine::MacAddress;
 use dormer_tests::guest::{Guest, Home};
-use dormer_tests::{media, medium_or_skip, only_in_full};
+use dormer_tests::{media, medium_or_skip};
 use serde_json::Value;
 
 /// From power on to the login.
@@ -110,7 +110,6 @@ fn captured(bytes: &[u8], one: MacAddress, two: MacAddress) {
 
 #[test]
 fn a_machine_is_on_a_tap_device_and_on_a_bridge() {
-    only_in_full!();
     // It makes devices and allows the bridge helper to use one: nothing to do to somebody's computer.
     if std::env::var_os("DORMER_TEST_HOST").is_none() {
         println!("skipped: only in the test host");

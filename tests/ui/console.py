@@ -145,7 +145,7 @@ def desktop_shortcuts(app):
     xdotool("windowactivate", "--sync", window)
     app.wait_focus(SCREEN, "Screen of")
     app.window_action(2, "grab-keyboard")
-    app.wait_shown("Press Ctrl+Alt+G to give the desktop its shortcuts back")
+    app.wait_shown("Press Ctrl+Alt+G to give the desktop its shortcuts back", 20)
     before = len(app.heard())
 
     def reaches_the_machine():

@@ -29,11 +29,12 @@ def walk(app, arguments):
     app.picture("starting")
     # Reading a screen takes long on an emulated processor; the serial line says when there is something to read.
     machine.wait_serial("(?i)select a language|choose the language", 900)
-    machine.wait_read("Choose the language", "Select a language", "Language")
+    # A page's title, and what it asks.
+    machine.wait_read("Choose the language", "Select a language", part="30%")
     app.picture("language-page")
     app.window(machine.name)
     app.key("Return")
-    machine.wait_read("location")
+    machine.wait_read("location", part="30%")
     app.picture("location-page")
 
     app.window()

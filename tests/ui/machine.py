@@ -33,15 +33,16 @@ class Machine:
         """Waits for what the first serial port sends; this costs an emulated processor nothing."""
         self.dormerctl("wait", "--serial-text", expression, "--timeout", str(seconds))
 
-    def wait_read(self, *words, seconds=600):
-        """Waits until the guest's screen has one of these words, read off a screenshot."""
+    def wait_read(self, *words, seconds=600, part="100%"):
+        """Waits until the guest's screen has one of these words, read off a screenshot: off so much of it, from its top."""
         shot, large = self.app.out / "guest.png", self.app.out / "guest-large.png"
 
         def probe():
             time.sleep(2)
             self.dormerctl("screenshot", str(shot))
             # Reading takes long in an emulated test host: no more of the screen than has something on it.
-            there = ["-bordercolor", "black", "-border", "8", "-trim", "+repage", "-bordercolor", "black", "-border", "16"]
+            there = ["-bordercolor", "black", "-border", "8", "-trim", "+repage"]
+            there += ["-gravity", "north", "-crop", f"100%x{part}+0+0", "+repage", "-bordercolor", "black", "-border", "16"]
             subprocess.run(["convert", shot, *there, "-negate", "-colorspace", "gray", "-resize", "250%", large], check=True)
             read = ["tesseract", large, "-", "--psm", "6"]
             text = subprocess.run(read, capture_output=True, text=True, check=True).stdout

@@ -142,7 +142,7 @@ def walk(app, arguments):
 
     # The desktop's shortcuts, when the person leaves them to the machine.
     app.window_action(2, "grab-keyboard")
-    app.wait_shown("Press Ctrl+Alt+G to give the desktop its shortcuts back")
+    app.wait_shown("Press Ctrl+Alt+G to give the desktop its shortcuts back", 20)
     before = len(app.heard())
 
     def reaches_the_machine():
