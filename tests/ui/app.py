@@ -52,16 +52,16 @@ class App:
         xdotool("windowactivate", "--sync", window)
         return window
 
-    def nodes(self):
+    def nodes(self, newest_first=False):
         """All nodes of the app's accessibility tree."""
         desktop = self.atspi.get_desktop(0)
         for index in range(desktop.get_child_count()):
             application = desktop.get_child_at_index(index)
             if application and application.get_process_id() == self.process.pid:
-                yield from self.below(application)
+                yield from self.below(application, newest_first)
 
-    def below(self, node):
-        """It and all nodes below, but for those that go meanwhile."""
+    def below(self, node, newest_first=False):
+        """It and all nodes below, but for those that go meanwhile. What lies upon others comes last, or first."""
         from gi.repository import GLib
 
         try:
@@ -70,8 +70,8 @@ class App:
         except GLib.Error:
             return
         yield node
-        for child in filter(None, children):
-            yield from self.below(child)
+        for child in filter(None, reversed(children) if newest_first else children):
+            yield from self.below(child, newest_first)
 
     def still(self, look, seconds=10):
         """What `look` finds in the tree, once that did not change while it was read."""
@@ -113,7 +113,8 @@ class App:
             except GLib.Error:
                 return False  # it has just gone
 
-        return any(map(has, self.nodes()))
+        # A toast goes by itself after five seconds, in which a busy computer does not read the whole tree.
+        return any(map(has, self.nodes(newest_first=True)))
 
     def wait_shown(self, text, seconds=10):
         until(f"sight of “{text}”", seconds, lambda: self.shows(text))
