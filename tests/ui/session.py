@@ -80,8 +80,17 @@ def on_x11(size):
             with window_manager(inside):
                 return again(inside)
     finally:
-        server.terminate()
-        server.wait(10)
+        end(server)
+
+
+def end(process):
+    """Ends a part of the desktop; one that does not listen is no fault of the app's."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
 
 
 @contextlib.contextmanager
@@ -96,5 +105,4 @@ def window_manager(inside):
         until("window manager", 20, lambda: "window id" in answer())
         yield
     finally:
-        manager.terminate()
-        manager.wait(10)
+        end(manager)
