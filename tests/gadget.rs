@@ -12,6 +12,8 @@ use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::signal;
+
 /// Where the controller is.
 const CONTROLLER: &str = "/sys/devices/platform/vhci_hcd.0";
 /// What the kernel calls full speed there, and any number for the device.
@@ -291,6 +293,19 @@ impl Microphone {
     pub fn frame(number: u32) -> [i16; 2] {
         let left = (number.wrapping_mul(40_503) >> 3) as i16 | 1;
         [left, !left | 1]
+    }
+
+    /// These bytes are what it heard, without a gap; from which frame on, is said.
+    #[track_caller]
+    pub fn assert_recorded(bytes: &[u8]) {
+        let samples = signal::from_bytes(bytes);
+        let frames = samples.as_chunks::<2>().0;
+        let is_first =
+            |number: &u32| (*number..).zip(&frames[..8]).all(|(number, frame)| Self::frame(number) == *frame);
+        let first = (0..500_000).find(is_first).expect("frames of the microphone's");
+        println!("  recorded {} frames, from its {first} on", frames.len());
+        let differs = (first..).zip(frames).find(|(number, frame)| Self::frame(*number) != **frame);
+        assert_eq!(differs, None, "this frame differs");
     }
 }
 

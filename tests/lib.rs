@@ -1,10 +1,10 @@
 //! Tests of the whole: layers, firmware, guests, the app.
 //!
 //! What the end-to-end tests have in common: media that are built once ([`media`]), guests to drive ([`guest`]), guests of a few
-//! instructions ([`program`]), pictures to look at ([`picture`]), a server for guests to load from ([`server`]), and of the computer
-//! they run on its USB devices ([`host_device`]), devices that a test plays itself ([`gadget`]) and the monitor that plugs and pulls
-//! them ([`monitor`]); and QEMU to compare with
-//! ([`qemu`]). How they are run is told by xtask's `test`.
+//! instructions ([`program`]), pictures to look at ([`picture`]), a server for guests to load from ([`server`]), sound to be known
+//! again ([`signal`]); of the computer they run on its USB devices ([`host_device`]), devices that a test plays itself ([`gadget`]) and
+//! the monitor that plugs and pulls them ([`monitor`]); and QEMU to compare with ([`qemu`]). How they are run is told by xtask's
+//! `test`.
 
 pub mod gadget;
 pub mod guest;
@@ -19,6 +19,7 @@ pub mod program;
 pub mod qemu;
 pub mod serial;
 pub mod server;
+pub mod signal;
 pub mod walk;
 
 use std::path::PathBuf;

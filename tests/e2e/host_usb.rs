@@ -122,6 +122,36 @@ impl Hands {
         self.run(self.transfer(endpoint, Kind::Bulk { stream: 0 }, at, length))
     }
 
+    /// An isochronous packet, each with a place of its own from [`DATA`] on.
+    fn packet(&self, endpoint: Endpoint, number: u32, length: u32) -> Transfer {
+        self.transfer(endpoint, Kind::Isochronous, DATA + u64::from(number * length), length)
+    }
+
+    /// A second of them, one a frame, as drivers do it: some ten milliseconds ahead, several at once. The device has the clock.
+    fn second(&self, endpoint: Endpoint, length: u32) {
+        const PACKETS: usize = 1000;
+        let began = Instant::now();
+        let (mut sent, mut done) = (Vec::new(), Vec::new());
+        while done.len() < PACKETS {
+            while sent.len() < PACKETS && sent.len() - done.len() < 40 {
+                let mut device = self.device.lock().unwrap();
+                for _ in 0..8 {
+                    let packet = self.packet(endpoint, sent.len() as u32, length);
+                    sent.push(packet.id);
+                    assert_eq!(device.submit(packet), None);
+                }
+            }
+            assert!(self.woken.recv_timeout(SOON).is_ok(), "nothing more after {} packets", done.len());
+            while let Some((id, completion)) = self.device.lock().unwrap().collect() {
+                assert_eq!(completion, Completion::done(length.into()));
+                done.push(id);
+            }
+        }
+        assert_eq!(sent, done);
+        let took = began.elapsed();
+        assert!(took > Duration::from_millis(900), "it is the device that has the clock: {took:?}");
+    }
+
     fn bytes(&self, at: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.ram.read_slice(&mut bytes, GuestAddress(at)).unwrap();
@@ -278,33 +308,14 @@ fn loudspeakers_take_what_they_play() {
     hands.device.lock().unwrap().reset();
     assert_eq!(hands.control(0x00, 9, 1, 0, 0), Completion::done(0));
     let out = Endpoint { number: 1, direction: Direction::Out };
-    let packet = |at: u32| hands.transfer(out, Kind::Isochronous, DATA + u64::from(at) * 192, 192);
+    const PACKET: u32 = 192;
+    let packet = |at: u32| hands.packet(out, at, PACKET);
     // Not before the interface is set so.
     assert_eq!(hands.run(packet(0)), Completion::failed(Fault::Transaction));
     assert_eq!(hands.control(0x01, 11, 1, 1, 0), Completion::done(0));
-    hands.ram.write_slice(&pattern(192 * 1000), GuestAddress(DATA)).unwrap();
+    hands.ram.write_slice(&pattern(1000 * PACKET as usize), GuestAddress(DATA)).unwrap();
 
-    let began = Instant::now();
-    let (mut sent, mut done) = (Vec::new(), Vec::new());
-    while done.len() < 1000 {
-        // As drivers do: some ten milliseconds ahead, several packets at once.
-        while sent.len() < 1000 && sent.len() - done.len() < 40 {
-            let mut device = hands.device.lock().unwrap();
-            for _ in 0..8 {
-                let packet = packet(sent.len() as u32);
-                sent.push(packet.id);
-                assert_eq!(device.submit(packet), None);
-            }
-        }
-        assert!(hands.woken.recv_timeout(SOON).is_ok(), "it plays no more after {} packets", done.len());
-        while let Some((id, completion)) = hands.device.lock().unwrap().collect() {
-            assert_eq!(completion, Completion::done(192));
-            done.push(id);
-        }
-    }
-    assert_eq!(sent, done);
-    let took = began.elapsed();
-    assert!(took > Duration::from_millis(900), "it is the device that has the clock: {took:?}");
+    hands.second(out, PACKET);
     // What is under way when it stops is forgotten.
     for at in 0..20 {
         assert_eq!(hands.device.lock().unwrap().submit(packet(at)), None);
@@ -326,30 +337,8 @@ fn a_microphone_is_heard() {
     let (interface, setting) = Microphone::SETTING;
     assert_eq!(hands.control(0x01, 11, setting.into(), interface.into(), 0), Completion::done(0));
     let heard = Endpoint::of_address(Microphone::ENDPOINT);
-    let length = Microphone::PACKET;
-    let packet = |at: u32| hands.transfer(heard, Kind::Isochronous, DATA + u64::from(at * length), length);
-    let (mut sent, mut done) = (Vec::new(), Vec::new());
-    while done.len() < 1000 {
-        while sent.len() < 1000 && sent.len() - done.len() < 40 {
-            let mut device = hands.device.lock().unwrap();
-            for _ in 0..8 {
-                let packet = packet(sent.len() as u32);
-                sent.push(packet.id);
-                assert_eq!(device.submit(packet), None);
-            }
-        }
-        assert!(hands.woken.recv_timeout(SOON).is_ok(), "it is not heard any more after {} packets", done.len());
-        while let Some((id, completion)) = hands.device.lock().unwrap().collect() {
-            assert_eq!(completion, Completion::done(length.into()));
-            done.push(id);
-        }
-    }
-    assert_eq!(sent, done);
-    let bytes = hands.bytes(DATA, 1000 * length as usize);
-    let (frames, _) = bytes.as_chunks::<4>();
-    let frame = |bytes: &[u8; 4]| [0, 2].map(|at| i16::from_le_bytes([bytes[at], bytes[at + 1]]));
-    let differs = (0..).zip(frames).find(|(number, bytes)| frame(bytes) != Microphone::frame(*number));
-    assert_eq!(differs, None, "this frame differs");
+    hands.second(heard, Microphone::PACKET);
+    Microphone::assert_recorded(&hands.bytes(DATA, 1000 * Microphone::PACKET as usize));
     hands.let_go().give_back().unwrap();
 }
 

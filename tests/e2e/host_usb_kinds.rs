@@ -11,6 +11,7 @@ use dormer_tests::gadget::{Microphone, Plugged};
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
 use dormer_tests::monitor::Monitor;
+use dormer_tests::signal::{self, noise};
 use dormer_tests::{media, medium_or_skip, output};
 use serde_json::json;
 
@@ -24,8 +25,6 @@ const FRAMES: usize = 96_000;
 const NOISE_AT: usize = 1 << 16;
 /// And what is recorded.
 const RECORDED_AT: usize = 1 << 20;
-/// What QEMU's file of sound begins with.
-const WAV_HEADER: usize = 44;
 
 /// The guest and, of the computer that the test runs on, the monitor.
 struct Desk {
@@ -80,7 +79,7 @@ fn each_kind_works_in_a_guest() {
     // Something like a disk, so that it is known for one.
     let mut bytes = vec![0; NOISE_AT];
     bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
-    bytes.extend(noise().iter().flat_map(|sample| sample.to_le_bytes()));
+    bytes.extend(signal::to_bytes(&noise(FRAMES)));
     bytes.resize(2 << 20, 0);
     fs::write(&sound, bytes).expect("room for some noise");
     let noise_disk = sound.clone();
@@ -212,29 +211,7 @@ fn loudspeakers(desk: &mut Desk) {
         SHORT,
     );
     desk.detach(&speakers, Some("snd-usb-audio"));
-    let bytes = fs::read(output().join("host_usb_kinds-audio.wav")).expect("what was played");
-    let (samples, _) = bytes[WAV_HEADER..].as_chunks::<2>();
-    let samples: Vec<i16> = samples.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect();
-    let played = noise();
-    // What is rounded on the way through floating point.
-    let same = |(heard, played): (&i16, &i16)| heard.abs_diff(*played) <= 1;
-    let is_first = |at: &usize| samples[*at..].iter().zip(&played).take(64).all(same);
-    let begins = (0..samples.len().saturating_sub(64)).step_by(2).find(is_first);
-    let begins = begins.expect("it is heard from its beginning");
-    let differs = samples[begins..].iter().zip(&played).position(|both| !same(both));
-    println!("  {} samples came out, the noise from {begins} on", samples.len());
-    assert_eq!(differs, None, "of {} samples: this one differs", played.len());
-    assert!(samples.len() - begins >= played.len(), "it is heard to its end");
-}
-
-/// Noise, other for each channel, and never silent.
-fn noise() -> Vec<i16> {
-    let mut state = 1_u32;
-    let sample = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        ((state >> 16) as i16) | 1
-    };
-    (0..FRAMES * 2).map(sample).collect()
+    signal::assert_came_out(&output().join("host_usb_kinds-audio.wav"), &noise(FRAMES));
 }
 
 /// A second of a microphone, as the guest records it.
@@ -255,13 +232,7 @@ fn microphone(desk: &mut Desk, disk: &Path) {
     );
     desk.detach(&microphone, Some("snd-usb-audio"));
     let bytes = fs::read(disk).expect("the disk with what was recorded");
-    let (frames, _) = bytes[RECORDED_AT..][..48_000 * 4].as_chunks::<4>();
-    let frame = |bytes: &[u8; 4]| [0, 2].map(|at| i16::from_le_bytes([bytes[at], bytes[at + 1]]));
-    let begins = |number: &u32| (*number..).zip(&frames[..8]).all(|(at, bytes)| Microphone::frame(at) == frame(bytes));
-    let first = (0..500_000).find(begins).expect("frames of its");
-    let differs = (first..).zip(frames).find(|(number, bytes)| frame(bytes) != Microphone::frame(*number));
-    println!("  recorded {} frames, from its {first} on", frames.len());
-    assert_eq!(differs, None, "this frame differs");
+    Microphone::assert_recorded(&bytes[RECORDED_AT..][..48_000 * 4]);
 }
 
 /// A hub of the host with three devices in it: each is a device of its own, and the guest has all at once.

@@ -2,7 +2,7 @@
 //! middle of it; there still after the guest's reset; and another device that comes and goes 200 times meanwhile.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use api::usb::UsbGone;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
 use dormer_tests::monitor::Monitor;
+use dormer_tests::server::noise;
 use dormer_tests::{media, medium_or_skip};
 use serde_json::json;
 
@@ -39,15 +40,8 @@ fn debian(name: &str, disk: &Path) -> Guest {
 
 /// Something that no two MiB of are alike.
 fn fill(disk: &Path) {
-    let mut state = 1_u64;
-    let mut file = BufWriter::with_capacity(1 << 20, File::options().write(true).open(disk).expect("a disk"));
-    for _ in 0..COPIED << 17 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        file.write_all(&state.to_le_bytes()).expect("there is room");
-    }
-    file.into_inner().expect("there is room").sync_all().expect("it is written");
+    let mut file = File::options().write(true).open(disk).expect("a disk");
+    file.write_all(&noise(COPIED << 20, 1)).and_then(|()| file.sync_all()).expect("there is room");
 }
 
 /// So many MiB from there on, as a sum, by whoever has the disk.

@@ -14,6 +14,7 @@ use audio::Audio;
 use console::Console;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::headset::{self, Ear, Headset, Heard};
+use dormer_tests::signal::{self, noise};
 use dormer_tests::{media, medium_or_skip, only_in_full, output};
 
 /// From power on to the login.
@@ -21,10 +22,8 @@ const BOOT: Duration = Duration::from_secs(900);
 const SHORT: Duration = Duration::from_secs(240);
 const SECONDS: usize = 2;
 const HOUR: u64 = 3600;
-/// Bytes of the test host's file before its samples.
-const WAV_HEADER: usize = 44;
-/// And of `record-sound`'s.
-const OUR_WAV_HEADER: usize = 68;
+/// Bytes of a file of `record-sound`'s before its samples.
+const WAV_HEADER: usize = 68;
 /// Where the disk with the signals has what.
 const FIRST_SONG: u64 = 1 << 20;
 const SECOND_SONG: u64 = 2 << 20;
@@ -48,7 +47,7 @@ fn linux_plays_and_records_on_virtio() {
 fn a_desktop_player_is_heard() {
     only_in_full!();
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
-    let (short, long) = (signal(48_000), signal(44_100));
+    let (short, long) = (noise(48_000 * SECONDS), noise(44_100 * SECONDS));
     let (mut guest, _) = machine("hda", "player", &disk, &short, &long);
     let bytes = short.len() * 2;
     // RIFF, with a format of 16 bytes: PCM, stereo, 48 kHz, 16 bits.
@@ -90,7 +89,7 @@ fn what_linux_plays_comes_out_of_this_computers_card() {
         println!("skipped: this is no test host with a card whose sound is in a file");
         return;
     }
-    let (short, long) = (signal(48_000), signal(44_100));
+    let (short, long) = (noise(48_000 * SECONDS), noise(44_100 * SECONDS));
     let (mut guest, _) = machine("hda", "out", &disk, &short, &long);
     let ends = Arc::new(AtomicBool::new(false));
     let player = {
@@ -110,17 +109,7 @@ fn what_linux_plays_comes_out_of_this_computers_card() {
     }
     ends.store(true, Relaxed);
     assert_eq!(player.join().expect("a console that works"), None);
-    let bytes = std::fs::read(&out).expect("what came out");
-    let (samples, _) = bytes[WAV_HEADER..].as_chunks::<2>();
-    let samples: Vec<i32> = samples.iter().map(|bytes| i16::from_le_bytes(*bytes).into()).collect();
-    // What is rounded on the way through floating point.
-    let same = |(heard, played): (&i32, &i16)| heard.abs_diff((*played).into()) <= 1;
-    let is_first = |at: &usize| samples[*at..].iter().zip(&short).take(64).all(same);
-    let begins = (0..samples.len() - 64).step_by(2).find(is_first).expect("the song is heard from its beginning");
-    println!("  {} samples came out, the song from {begins} on", samples.len());
-    let differs = samples[begins..].iter().zip(&short).position(|both| !same(both));
-    assert_eq!(differs, None, "of {} samples: this one differs", short.len());
-    assert!(samples.len() - begins >= short.len(), "it is heard to its end");
+    signal::assert_came_out(&out, &short);
 }
 
 /// An hour on the clock of whoever listens, and so one on the guest's.
@@ -128,7 +117,7 @@ fn what_linux_plays_comes_out_of_this_computers_card() {
 fn an_hour_has_no_gap() {
     only_in_full!();
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
-    let (short, long) = (signal(48_000), signal(44_100));
+    let (short, long) = (noise(48_000 * SECONDS), noise(44_100 * SECONDS));
     let (mut guest, _) = machine("hda", "hour", &disk, &short, &long);
     let (at, bytes) = (FIRST_SONG >> 16, short.len() * 2);
     guest.shell(&format!("dd if=/dev/vdb bs=64k skip={at} status=none | head -c {bytes} > /run/song"), SHORT);
@@ -188,7 +177,7 @@ fn machine(card: &str, name: &str, disk: &Path, short: &[i16], long: &[i16]) -> 
 
 fn plays_and_records(card: &str, driver: &str) {
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
-    let (short, long) = (signal(48_000), signal(44_100));
+    let (short, long) = (noise(48_000 * SECONDS), noise(44_100 * SECONDS));
     let (mut guest, signals) = machine(card, card, &disk, &short, &long);
     let bound = "basename $(readlink /sys/bus/pci/devices/0000:00:1b.0/driver); ls -d /sys/module/virtio_snd";
     assert!(guest.shell(&format!("({bound}) 2>&1; true"), SHORT).contains(driver), "the card has no driver");
@@ -228,8 +217,7 @@ fn plays_and_records(card: &str, driver: &str) {
     assert_heard(&heard, 44_100, &longer(&long));
     let mut recorded = vec![0; frames * 4];
     File::open(&signals).and_then(|file| file.read_exact_at(&mut recorded, RECORDED)).expect("what was recorded");
-    let (samples, _) = recorded.as_chunks::<2>();
-    assert_said(&samples.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect::<Vec<_>>());
+    assert_said(&signal::from_bytes(&recorded));
 }
 
 /// `dormerctl record-sound` writes the song down as it is.
@@ -243,20 +231,10 @@ fn record_to_file(guest: &mut Guest, name: &str, song: &[i16]) {
     let interrupted = Command::new("kill").args(["-INT", &recorder.id().to_string()]).status();
     assert!(interrupted.is_ok_and(|status| status.success()) && recorder.wait().is_ok_and(|status| status.success()));
     let bytes = std::fs::read(&path).expect("what was recorded");
-    let (samples, _) = bytes[OUR_WAV_HEADER..].as_chunks::<4>();
+    let (samples, _) = bytes[WAV_HEADER..].as_chunks::<4>();
     let samples: Vec<i32> = samples.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
     let layout = Layout::new(48_000, 2).expect("a shape of sound");
     assert_heard(&[Heard { layout, samples }], 48_000, &full(song));
-}
-
-/// Noise, other for each channel, and never silent: so much of it, interleaved.
-fn signal(rate: usize) -> Vec<i16> {
-    let mut state = 1_u32;
-    let sample = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        ((state >> 16) as i16) | 1
-    };
-    (0..rate * SECONDS * 2).map(sample).collect()
 }
 
 /// At full scale.
@@ -270,7 +248,7 @@ fn longer(signal: &[i16]) -> Vec<i32> {
 }
 
 fn write_signals(path: &Path, short: &[i16], long: &[i16]) {
-    let short: Vec<u8> = short.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let short = signal::to_bytes(short);
     let long: Vec<u8> = longer(long).iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let file = File::create(path).expect("a disk");
     file.set_len(8 << 20).expect("room");
