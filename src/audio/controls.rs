@@ -1,6 +1,6 @@
 //! What the person turns, as the callbacks that play see it: nothing here waits.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Volume, mute, and how loud it was.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(crate) struct Controls {
     /// The highest sample since somebody looked, as bits: those of positive floats are in order.
     played: AtomicU32,
     recorded: AtomicU32,
+    /// The stream that the microphone is for, after its number; 0 when it is off.
+    hears: AtomicU64,
 }
 
 impl Default for Controls {
@@ -20,6 +22,7 @@ impl Default for Controls {
             muted: AtomicBool::new(false),
             played: AtomicU32::new(0),
             recorded: AtomicU32::new(0),
+            hears: AtomicU64::new(0),
         }
     }
 }
@@ -39,6 +42,16 @@ impl Controls {
             return 0.0;
         }
         (self.volume.load(Relaxed) as f32 / 100.0).powi(3)
+    }
+
+    /// The microphone is for this stream, or off.
+    pub(crate) fn hear(&self, stream: Option<u32>) {
+        self.hears.store(stream.map_or(0, |stream| u64::from(stream) + 1), Relaxed);
+    }
+
+    /// Is it for this one?
+    pub(crate) fn hears(&self, stream: u32) -> bool {
+        self.hears.load(Relaxed) == u64::from(stream) + 1
     }
 
     pub(crate) fn played(&self, peak: f32) {

@@ -29,11 +29,15 @@ pub(crate) struct Line {
 
 /// How a stream is to be opened.
 pub(crate) struct Wish<'a> {
+    /// The guest's stream.
+    pub(crate) stream: u32,
     /// On which device, if not on the usual one.
     pub(crate) device: Option<&'a str>,
     /// What it takes or gives at once: never what it would choose itself, which may be seconds.
     pub(crate) period: Duration,
     pub(crate) controls: &'a Arc<Controls>,
+    /// Held by whoever starts it.
+    pub(crate) starting: &'a Arc<()>,
 }
 
 /// A stream that runs; dropping it ends it.
@@ -132,7 +136,7 @@ impl Host {
                 _ => output::<f32>(&device, config, player, failed),
             }
         })?;
-        let stream = started(stream)?;
+        let stream = started(stream, wish.starting)?;
         tracing::debug!("sound plays on {device} at {} Hz, {} channels", config.sample_rate, config.channels);
         Ok(Open { _stream: stream, id: name(&device) })
     }
@@ -153,7 +157,8 @@ impl Host {
         let channels = (usize::from(config.channels), self.order());
         let stream = in_any_size(config, |config| {
             let (ring, bell, failed) = (Arc::clone(&line.ring), Arc::clone(&line.bell), failed.clone());
-            let recorder = Recorder::new(ring, bell, Arc::clone(wish.controls), config.sample_rate, channels)
+            let controls = Arc::clone(wish.controls);
+            let recorder = Recorder::new(wish.stream, ring, bell, controls, config.sample_rate, channels)
                 .ok_or_else(|| cpal::Error::new(ErrorKind::UnsupportedConfig))?;
             match format {
                 SampleFormat::I16 => input::<i16>(&device, config, recorder, failed),
@@ -161,7 +166,7 @@ impl Host {
                 _ => input::<f32>(&device, config, recorder, failed),
             }
         })?;
-        let stream = started(stream)?;
+        let stream = started(stream, wish.starting)?;
         tracing::debug!("sound is recorded from {device} at {} Hz", config.sample_rate);
         Ok(Open { _stream: stream, id: name(&device) })
     }
@@ -182,18 +187,24 @@ fn in_any_size<S>(
     }
 }
 
-/// Starts a stream. A server that does not answer may keep a thread, but not this one.
-fn started(stream: cpal::Stream) -> Result<cpal::Stream, cpal::Error> {
+/// Starts a stream. A server that does not answer may keep a thread with the stream, which holds `starting` until then, but not this one.
+fn started(stream: cpal::Stream, starting: &Arc<()>) -> Result<cpal::Stream, cpal::Error> {
     let (done, wait) = mpsc::channel();
+    let under_way = Arc::clone(starting);
     let start = move || {
         let result = stream.play();
         // Nobody waits any more: it goes as late as it came.
         let _ = done.send(result.map(|()| stream));
+        drop(under_way);
     };
     let thread = std::thread::Builder::new().name("audio-start".into()).spawn(start);
     thread.map_err(|_| cpal::Error::new(ErrorKind::ResourceExhausted))?;
-    let late = |_| Err(cpal::Error::with_message(ErrorKind::DeviceBusy, "the sound server does not answer"));
-    wait.recv_timeout(PATIENCE).unwrap_or_else(late)
+    wait.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late()))
+}
+
+/// The sound server takes longer than anybody waits.
+pub(crate) fn late() -> cpal::Error {
+    cpal::Error::with_message(ErrorKind::DeviceBusy, "the sound server does not answer")
 }
 
 fn name(device: &cpal::Device) -> Option<String> {

@@ -102,6 +102,14 @@ impl Audio {
 
     /// What became of a stream of the guest's.
     pub fn handle(&mut self, event: SoundEvent) {
+        // The thread may wait for a server just now, and the microphone's callback does not.
+        match &event {
+            SoundEvent::Capture { stream, .. } => self.controls.hear(Some(*stream)),
+            SoundEvent::Playback { stream, .. } | SoundEvent::Ended { stream } if self.controls.hears(*stream) => {
+                self.controls.hear(None);
+            }
+            _ => {}
+        }
         self.tell(|news| {
             news.events.retain(|other| other.stream() != event.stream());
             news.events.push(event);
@@ -110,6 +118,7 @@ impl Audio {
 
     /// The console is gone: so are its streams.
     pub fn silence(&mut self) {
+        self.controls.hear(None);
         if self.orders.is_some() {
             self.tell(|news| *news = News { silence: true, events: Vec::new() });
         }

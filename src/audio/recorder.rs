@@ -15,6 +15,8 @@ const BLOCK: usize = 256;
 
 /// A ring and the way of a device's frames into it.
 pub(crate) struct Recorder {
+    /// The guest's stream.
+    stream: u32,
     producer: Producer,
     bell: Arc<Bell>,
     controls: Arc<Controls>,
@@ -35,6 +37,7 @@ struct Slower {
 impl Recorder {
     /// For a device of this rate and so many channels.
     pub(crate) fn new(
+        stream: u32,
         ring: Arc<Ring>,
         bell: Arc<Bell>,
         controls: Arc<Controls>,
@@ -54,6 +57,7 @@ impl Recorder {
         };
         let samples = BLOCK * channels.max(device_channels.0);
         Some(Self {
+            stream,
             producer: Producer::new(ring),
             bell,
             controls,
@@ -69,8 +73,11 @@ impl Recorder {
         (device_rate.div_ceil(rate) as usize + 1) * BLOCK * 4
     }
 
-    /// The device has recorded these whole frames.
+    /// The device has recorded these whole frames. A microphone that is off hears nothing, however late its stream is closed.
     pub(crate) fn take(&mut self, samples: &[f32]) {
+        if !self.controls.hears(self.stream) {
+            return;
+        }
         let mut peak = 0.0_f32;
         for samples in samples.chunks(BLOCK * self.mix.from()) {
             let frames = samples.len() / self.mix.from();
@@ -131,7 +138,8 @@ mod tests {
         let other = Ring::map(memfd, layout).unwrap();
         let (ours, theirs) = Bell::pair().unwrap();
         let controls = Arc::new(Controls::default());
-        let recorder = Recorder::new(other, Arc::new(theirs), controls, rate, (channels, Order::Pulse)).unwrap();
+        controls.hear(Some(7));
+        let recorder = Recorder::new(7, other, Arc::new(theirs), controls, rate, (channels, Order::Pulse)).unwrap();
         (recorder, Consumer::new(ring), ours)
     }
 
@@ -149,6 +157,17 @@ mod tests {
             recorder.take(&[0.5; 480]);
         }
         assert_eq!(guest.fill(), 16384);
+    }
+
+    #[test]
+    fn a_microphone_that_is_off_hears_nothing() {
+        let (mut recorder, mut guest, bell) = bench(Layout::new(48_000, 2).unwrap(), 48_000, 2);
+        for off in [None, Some(8)] {
+            recorder.controls.hear(off);
+            recorder.take(&[0.5; 480]);
+            assert_eq!((guest.read(&mut [0; 2000]), bell.hear()), (0, Heard::Nothing));
+        }
+        assert_eq!(recorder.controls.take_levels(), (0.0, 0.0));
     }
 
     #[test]

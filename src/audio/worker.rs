@@ -13,7 +13,7 @@ use console::SoundEvent;
 use cpal::ErrorKind;
 
 use crate::controls::Controls;
-use crate::host::{Host, Line, Open, Wish};
+use crate::host::{Host, Line, Open, Wish, late};
 use crate::{Devices, News, State, lock};
 
 /// Before a stream that failed is tried again, at first and at last.
@@ -71,6 +71,8 @@ pub(crate) struct Worker {
     strained: Instant,
     openings: u64,
     hosts: Hosts,
+    /// Whoever starts a stream, to record and to play, holds it: such a thread may outlast the connection.
+    starting: [Arc<()>; 2],
     look: Instant,
     pub(crate) parts: Parts,
 }
@@ -98,7 +100,15 @@ pub(crate) struct Parts {
 impl Worker {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = Instant::now();
-        Self { period: SHORT_PERIOD, strained: now, openings: 0, hosts: Hosts::default(), look: now, parts }
+        Self {
+            period: SHORT_PERIOD,
+            strained: now,
+            openings: 0,
+            hosts: Hosts::default(),
+            starting: Default::default(),
+            look: now,
+            parts,
+        }
     }
 
     pub(crate) fn run(mut self) {
@@ -133,7 +143,8 @@ impl Worker {
                     self.follow(event, streams, now);
                 }
             }
-            Order::End => streams.clear(),
+            // It never comes here.
+            Order::End => {}
             Order::Use { playback, capture } => {
                 let changed = [capture != self.parts.capture, playback != self.parts.playback];
                 (self.parts.playback, self.parts.capture) = (playback, capture);
@@ -264,9 +275,14 @@ impl Worker {
         let strained = move || {
             let _ = again.send(Order::Strained { stream: number, opening });
         };
+        let starting = &self.starting[usize::from(stream.playback)];
+        if Arc::strong_count(starting) > 1 {
+            // One that waits for its first frames, with its connection, is enough.
+            return Err(late());
+        }
         let (host, parts) = (self.hosts.open(stream.playback)?, &self.parts);
         let device = if stream.playback { &parts.playback } else { &parts.capture };
-        let wish = Wish { device: device.as_deref(), period, controls: &parts.controls };
+        let wish = Wish { stream: number, device: device.as_deref(), period, controls: &parts.controls, starting };
         match stream.playback {
             true => host.play(&wish, &stream.line, strained, failed),
             false => host.record(&wish, &stream.line, failed),

@@ -61,6 +61,8 @@ pub(super) struct Usb {
     /// Devices that something is being done with.
     busy: HashSet<String>,
     look: Option<glib::SourceId>,
+    /// It was asked, and has not answered.
+    asking: Cell<bool>,
     input: relm4::Sender<ConsoleMsg>,
 }
 
@@ -101,6 +103,7 @@ impl Usb {
             devices: RefCell::default(),
             busy: HashSet::new(),
             look: None,
+            asking: Cell::new(false),
             input: input.clone(),
         }
     }
@@ -115,9 +118,10 @@ impl Usb {
         self.look_away();
         self.ask();
         let input = self.input.clone();
-        self.look = Some(glib::timeout_add_local(LOOK, move || {
-            input.emit(ConsoleMsg::LookAtUsb);
-            glib::ControlFlow::Continue
+        self.look = Some(glib::timeout_add_local(LOOK, move || match input.send(ConsoleMsg::LookAtUsb) {
+            Ok(()) => glib::ControlFlow::Continue,
+            // The window was closed as it was looked at.
+            Err(_) => glib::ControlFlow::Break,
         }));
     }
 
@@ -135,7 +139,11 @@ impl Usb {
         }
     }
 
+    /// Once at a time: this computer may have to get devices back first.
     fn ask(&self) {
+        if self.asking.replace(true) {
+            return;
+        }
         let input = self.input.clone();
         // A window that is closed needs no answer.
         relm4::spawn_blocking(move || drop(input.send(ConsoleMsg::UsbDevices(machines::usb_devices()))));
@@ -143,6 +151,7 @@ impl Usb {
 
     /// What it answered. Nobody can give a hub away.
     pub(super) fn take(&self, devices: Vec<Device>) {
+        self.asking.set(false);
         self.devices.replace(devices.into_iter().filter(|device| device.kind != Kind::Hub).collect());
     }
 

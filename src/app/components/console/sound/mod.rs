@@ -41,8 +41,8 @@ pub(super) struct Sound {
     wanted: machine::Sound,
     /// The guest hears the microphone.
     recorded: bool,
-    /// Until what was turned is written down.
-    quiet: Option<glib::SourceId>,
+    /// Until what was turned is written down; nothing once it has run, when there is nothing to remove.
+    quiet: Rc<RefCell<Option<glib::SourceId>>>,
 }
 
 impl Sound {
@@ -69,7 +69,7 @@ impl Sound {
         );
         let panel = Panel::new(&audio, input);
         let wanted = machine::Sound::default();
-        Self { audio, panel, turned: Turned::default(), wanted, recorded: false, quiet: None }
+        Self { audio, panel, turned: Turned::default(), wanted, recorded: false, quiet: Rc::default() }
     }
 
     /// For the button that opens it.
@@ -99,28 +99,23 @@ impl Sound {
     /// The person turns something.
     pub(super) fn turn(&mut self, key: SoundKey, value: String, input: &relm4::Sender<ConsoleMsg>) {
         self.turned.add(key, value);
+        self.stop_waiting();
+        let (input, quiet) = (input.clone(), Rc::clone(&self.quiet));
+        let source = glib::timeout_add_local_once(QUIET, move || {
+            quiet.take();
+            drop(input.send(ConsoleMsg::WriteSound));
+        });
+        self.quiet.replace(Some(source));
+    }
+
+    fn stop_waiting(&self) {
         if let Some(source) = self.quiet.take() {
             source.remove();
         }
-        let input = input.clone();
-        self.quiet = Some(glib::timeout_add_local_once(QUIET, move || drop(input.send(ConsoleMsg::WriteSound))));
     }
 
     /// Nothing was turned for a while: it is written down.
     pub(super) fn write(&mut self, uuid: Uuid, input: &relm4::Sender<ConsoleMsg>) {
-        self.quiet = None;
-        self.write_on(uuid, input);
-    }
-
-    /// It was written down; what was turned meanwhile is next.
-    pub(super) fn written(&mut self, uuid: Uuid, input: &relm4::Sender<ConsoleMsg>) {
-        self.turned.written();
-        if self.quiet.is_none() {
-            self.write_on(uuid, input);
-        }
-    }
-
-    fn write_on(&mut self, uuid: Uuid, input: &relm4::Sender<ConsoleMsg>) {
         let (values, input) = (self.turned.next(), input.clone());
         if !values.is_empty() {
             relm4::spawn_blocking(move || {
@@ -131,11 +126,17 @@ impl Sound {
         }
     }
 
+    /// It was written down; what was turned meanwhile is next.
+    pub(super) fn written(&mut self, uuid: Uuid, input: &relm4::Sender<ConsoleMsg>) {
+        self.turned.written();
+        if self.quiet.borrow().is_none() {
+            self.write(uuid, input);
+        }
+    }
+
     /// The window closes: what was turned last is written down all the same.
     pub(super) fn leave(&mut self, uuid: Uuid) {
-        if let Some(source) = self.quiet.take() {
-            source.remove();
-        }
+        self.stop_waiting();
         let values = self.turned.rest();
         if !values.is_empty() {
             relm4::spawn_blocking(move || {

@@ -43,6 +43,9 @@ impl Turned {
 
     /// The machine's sound as the person wants it.
     pub(super) fn over(&self, machine: &Machine) -> Sound {
+        if self.writing.is_empty() && self.waiting.is_empty() {
+            return machine.sound.clone();
+        }
         let mut wanted = machine.clone();
         for (key, value) in self.writing.iter().chain(&self.waiting) {
             if let Err(problem) = wanted.set(Key::Sound(*key), value) {
