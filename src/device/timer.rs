@@ -176,6 +176,10 @@ impl Timer {
         let mut queue = self.shared.lock();
         let queue = &mut *queue;
         let Some(entry) = queue.timers.get_mut(&self.id) else { return };
+        // Devices say it at each access, mostly the same.
+        if entry.armed == at {
+            return;
+        }
         if let Some(old) = std::mem::replace(&mut entry.armed, at) {
             queue.due.remove(&(old, self.id));
         }

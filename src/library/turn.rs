@@ -52,6 +52,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
     use super::*;
     use crate::fixture::library_with_one;
 
@@ -76,10 +78,10 @@ mod tests {
         let other = entry.clone();
         let waiting = std::thread::spawn(move || other.turn().unwrap());
         // As a move to another file system ends.
-        let moved = home.path().join("moved");
+        let (moved, link) = (home.path().join("moved"), home.path().join("link"));
         std::fs::create_dir(&moved).unwrap();
-        std::fs::rename(&entry.folder, home.path().join("old")).unwrap();
-        std::os::unix::fs::symlink(&moved, &entry.folder).unwrap();
+        std::os::unix::fs::symlink(&moved, &link).unwrap();
+        renameat_with(CWD, &link, CWD, &entry.folder, RenameFlags::EXCHANGE).unwrap();
         drop(turn);
         let _turn = waiting.join().unwrap();
         assert!(matches!(File::open(&moved).unwrap().try_lock(), Err(TryLockError::WouldBlock)));

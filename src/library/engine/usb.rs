@@ -14,6 +14,14 @@ use crate::usb::{self, Device, Error};
 
 /// Gives a device to the running machine of `entry`: not one that this computer needs, and one that it will miss only if its owner says so.
 pub fn attach_usb(entry: &Entry, device: &Device, all_the_same: bool) -> Result<UsbAttached> {
+    let settled;
+    let device = match device.interfaces.is_empty() {
+        true => {
+            settled = settled_usb(device)?;
+            &settled
+        }
+        false => device,
+    };
     let (name, id) = (device.name(), device.id.clone());
     if let Some(lease) = &device.machine {
         return Err(Error::Taken { name, id, machine: lease.machine.clone() }.into());
@@ -38,6 +46,14 @@ pub fn attach_usb(entry: &Entry, device: &Device, all_the_same: bool) -> Result<
         usb::release(running.sockets(), &device.id);
     }
     Ok(answer?)
+}
+
+/// The device as it is once the kernel has chosen its configuration: only then is it known what this computer uses it for.
+fn settled_usb(device: &Device) -> Result<Device> {
+    usb::settle(device);
+    let same = |now: &Device| (&now.id, now.address) == (&device.id, device.address);
+    let now = usb::list()?.into_iter().find(same);
+    Ok(now.ok_or_else(|| Error::Gone { name: device.name(), id: device.id.clone() })?)
 }
 
 /// Takes a device from the running machine of `entry`, by its port or numbers. This computer has it back then, with its drivers.

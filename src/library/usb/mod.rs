@@ -22,8 +22,8 @@ pub(crate) use find::find_among;
 pub use kind::Kind;
 pub use lease::{Lease, leases};
 pub(crate) use lease::{give_back, note, release};
-pub(crate) use node::open;
 pub use node::rule_line;
+pub(crate) use node::{open, settle};
 pub use uses::{Host, Use};
 pub use watch::watch;
 
@@ -68,7 +68,7 @@ pub struct Device {
     pub machine: Option<Lease>,
     /// Its folder in sysfs.
     pub(crate) sysfs: PathBuf,
-    /// Its interfaces' numbers.
+    /// Its interfaces' numbers; none before the kernel has chosen its configuration.
     pub(crate) interfaces: Vec<u8>,
 }
 

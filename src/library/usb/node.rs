@@ -22,15 +22,19 @@ pub fn rule_line(device: &Device) -> String {
 const CHOOSES: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Opens it to read and write. One that has just been plugged in is left to the kernel first: whoever took it before its configuration is
-/// chosen would have it together with the drivers that come then.
-pub(crate) fn open(device: &Device) -> Result<File, Error> {
-    let chosen = PathBuf::from(format!("/sys/bus/usb/devices/{}/bConfigurationValue", device.id));
+/// Leaves a device that has just been plugged in to the kernel first: before its configuration is chosen, nobody knows what it is used for,
+/// and whoever took it would have it together with the drivers that come then.
+pub(crate) fn settle(device: &Device) {
+    let chosen = device.sysfs.join("bConfigurationValue");
     let end = Instant::now() + CHOOSES;
     // The file is empty until then, for ever where the kernel chooses none, and not there when the device is gone.
     while Instant::now() < end && std::fs::read_to_string(&chosen).is_ok_and(|value| value.trim().is_empty()) {
         std::thread::sleep(LOOK);
     }
+}
+
+/// Opens it to read and write.
+pub(crate) fn open(device: &Device) -> Result<File, Error> {
     let path = PathBuf::from(format!("/dev/bus/usb/{:03}/{:03}", device.ports.0, device.address));
     OpenOptions::new().read(true).write(true).open(path).map_err(|error| refusal(device, error))
 }
