@@ -31,6 +31,15 @@ pub trait Function: StateDyn + Send {
     /// may have finished others that waited), until there is none.
     fn collect(&mut self) -> Option<(TransferId, Completion)>;
 
+    /// Transfers are about to be cancelled: what is over by now is to be had by [`collect`](Self::collect), whoever has been woken.
+    fn settle(&mut self) {}
+
+    /// Called after a wake: is its port's sleep to end for what it has to say (USB 2.0, 9.1.1.6)? Only with DEVICE_REMOTE_WAKEUP set. A hub
+    /// asks what is in its ports, and ends their sleep.
+    fn wake(&mut self) -> bool {
+        false
+    }
+
     /// The controller has forgotten the endpoint's state (xHCI's Reset Endpoint and Configure Endpoint), with so many streams to
     /// come, 0 for none.
     fn endpoint_reset(&mut self, endpoint: Endpoint, streams: u16) {

@@ -1,8 +1,8 @@
 //! A hub with four ports (USB 2.0, chapter 11), at high speed, with one transaction translator that has nothing to do.
 //!
 //! Ports have power, and are reset, suspended and enabled one by one; a reset is over at once. What is behind a port that is not enabled
-//! is as after a reset. The hub's reports say which ports have changed, until the guest has looked and cleared that. A hub does not wake
-//! the host up, so systems do not send it to sleep.
+//! is as after a reset. The hub's reports say which ports have changed, until the guest has looked and cleared that. A hub that
+//! sleeps, or a port of it, is woken by what is behind it, and the hub by what has changed.
 
 use bitflags::bitflags;
 use device::{RestoreError, Section, State};
@@ -300,6 +300,17 @@ impl Port {
         true
     }
 
+    /// Ends its sleep, if that is to be. Does the hub's end too?
+    fn wake(&mut self) -> bool {
+        let enabled = self.status.contains(Status::ENABLED);
+        let wakes = enabled && self.function.as_mut().is_some_and(|function| function.wake());
+        if wakes && self.status.contains(Status::SUSPENDED) {
+            self.status -= Status::SUSPENDED;
+            self.changes |= Changes::SUSPENDED;
+        }
+        wakes
+    }
+
     fn save(&self) -> PortState {
         let Self { function, status, changes } = self;
         // A function's state is plain data, which there is JSON for.
@@ -379,6 +390,12 @@ impl Function for Hub {
         self.ports.iter_mut().find_map(|port| port.function.as_mut()?.collect())
     }
 
+    fn wake(&mut self) -> bool {
+        // Whoever is behind a hub wakes through it, whatever it may itself (USB 2.0, 11.9).
+        let wakes = self.ports.iter_mut().fold(false, |wakes, port| port.wake() || wakes);
+        wakes || self.standard.may_wake() && self.changes() != 0
+    }
+
     fn child(&mut self, port: u8) -> Option<&mut dyn Function> {
         let function = self.port(port.into())?.function.as_mut()?;
         Some(&mut **function)
@@ -423,7 +440,7 @@ fn configuration(interval: u8) -> Configuration {
     let kind = PipeKind::Interrupt { interval };
     let pipe = Pipe { endpoint: REPORTS, kind, packet: 1, burst: 0, of_class: Vec::new() };
     let interface = Interface { number: 0, setting: 0, class: [9, 0, 0], of_class: Vec::new(), pipes: vec![pipe] };
-    Configuration { self_powered: true, wakes: false, milliamperes: 0, interfaces: vec![interface] }
+    Configuration { self_powered: true, wakes: true, milliamperes: 0, interfaces: vec![interface] }
 }
 
 /// 11.23.2.1: ports are switched, and their currents watched, one by one; all can be pulled.

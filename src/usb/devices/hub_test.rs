@@ -98,6 +98,18 @@ fn a_keyboard_behind_it() {
     assert_eq!(status(&host, 2), (0x0503, 4));
     port_request(&host, 1, 18, 2).unwrap();
     assert!(keys.listens());
+    // Or because of a key, which the whole hub's sleep would end for.
+    let wakes = || host.port().function.wake();
+    port_request(&host, 3, feature::SUSPEND, 2).unwrap();
+    keys.key(48, true);
+    assert!(!wakes(), "it was not let");
+    assert_eq!(status(&host, 2), (0x0507, 0));
+    let may_wake = Setup { kind: 0, request: 3, value: 1, index: 0, length: 0 };
+    let transfer = transfer(1002, Endpoint::CONTROL, Kind::Control(may_wake), &[]);
+    assert_eq!(host.port().function.child(2).unwrap().submit(transfer), Some(Completion::done(0)));
+    assert!(wakes());
+    assert_eq!(status(&host, 2), (0x0503, 4));
+    port_request(&host, 1, 18, 2).unwrap();
     port_request(&host, 1, feature::ENABLE, 2).unwrap();
     assert_eq!(status(&host, 2), (0x0501, 0));
     assert!(!keys.listens());
@@ -105,6 +117,12 @@ fn a_keyboard_behind_it() {
     host.port().function.detach(2).unwrap();
     assert_eq!((host.done(id), status(&host, 2)), (Some(Completion::done(1)), (0x0100, 1)));
     assert!(host.port().function.detach(2).is_none());
+    // What has changed is the hub's own to say.
+    assert!(!wakes());
+    host.request(0, 3, 1, 0, Data::Out(&[])).unwrap();
+    assert!(wakes());
+    port_request(&host, 1, 16, 2).unwrap();
+    assert!(!wakes());
 }
 
 #[test]

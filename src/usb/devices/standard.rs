@@ -146,6 +146,11 @@ impl Standard {
         self.configured
     }
 
+    /// Has the host let it end its port's sleep?
+    pub(super) fn may_wake(&self) -> bool {
+        self.features.contains(Features::WAKE)
+    }
+
     /// The setting of interface `number`.
     pub(super) fn setting(&self, number: u8) -> u8 {
         self.settings.get(usize::from(number)).copied().unwrap_or(0)

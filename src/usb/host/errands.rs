@@ -84,6 +84,10 @@ impl Shared {
 
     fn order(&self, give: impl FnOnce(&mut Orders)) {
         give(&mut self.orders());
+        self.ring();
+    }
+
+    fn ring(&self) {
         // Fails only when the counter is full, and then the thread is about to look anyway.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
@@ -110,7 +114,15 @@ impl Shared {
 
     /// The controller is to collect when it has done what it is at.
     pub(super) fn call_back(&self) {
-        self.order(|orders| orders.wake = true);
+        // Who had said so has rung, or is the thread itself.
+        if !std::mem::replace(&mut self.orders().wake, true) {
+            self.ring();
+        }
+    }
+
+    /// The function looks now, without having been woken.
+    pub(super) fn have_turn(&self) {
+        self.turn.store(true, SeqCst);
     }
 
     /// The controller is to collect in a while.

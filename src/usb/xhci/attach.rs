@@ -63,9 +63,11 @@ impl Xhci {
 impl Bus for Xhci {
     fn woken(&mut self, port: u8) {
         if (1..=self.ports.len()).contains(&usize::from(port)) {
-            self.change_port(port, |port| {
-                port.wake();
-            });
+            if self.function(port).is_some_and(|function| function.wake()) {
+                self.change_port(port, |port| {
+                    port.wake();
+                });
+            }
             if self.is_running() {
                 self.collect(port);
                 self.work();

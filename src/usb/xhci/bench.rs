@@ -36,6 +36,8 @@ pub(super) struct Tester {
     pub(super) seen: Vec<(u8, Kind, u64)>,
     pub(super) resets: u32,
     pub(super) forgotten: Vec<(u8, u16)>,
+    /// Its port's sleep is to end.
+    pub(super) wakes: bool,
 }
 
 /// As its owner and its controller have it.
@@ -44,8 +46,15 @@ pub(super) struct Shared(pub(super) Arc<Mutex<Tester>>);
 
 impl Shared {
     pub(super) fn new(speed: Speed) -> Self {
-        let tester =
-            Tester { speed, waiting: Vec::new(), done: Vec::new(), seen: Vec::new(), resets: 0, forgotten: Vec::new() };
+        let tester = Tester {
+            speed,
+            waiting: Vec::new(),
+            done: Vec::new(),
+            seen: Vec::new(),
+            resets: 0,
+            forgotten: Vec::new(),
+            wakes: false,
+        };
         Self(Arc::new(Mutex::new(tester)))
     }
 
@@ -125,6 +134,10 @@ impl Function for Shared {
 
     fn collect(&mut self) -> Option<(TransferId, Completion)> {
         self.with(|tester| (!tester.done.is_empty()).then(|| tester.done.remove(0)))
+    }
+
+    fn wake(&mut self) -> bool {
+        self.with(|tester| tester.wakes)
     }
 
     fn endpoint_reset(&mut self, endpoint: crate::Endpoint, streams: u16) {

@@ -222,6 +222,8 @@ impl Xhci {
             let count = new.streams.map_or(0, |streams| streams.count - 1);
             let found = self.enabled(slot)?;
             found.endpoints[usize::from(number) - 1] = Some(new);
+            // At once: a context that is no RAM ends it here.
+            found.state = SlotState::Configured;
             self.forget_endpoint(slot, number, count);
             endpoint.set_state(EndpointState::Running);
             endpoint.0.put(place(context, number), &dma)?;
@@ -310,6 +312,11 @@ impl Xhci {
 
     fn stop_endpoint(&mut self, trb: Trb) -> Result<(), Refusal> {
         // What has been done is told first: it is lost when it is taken back.
+        if let Some(slot) = self.slots.get(usize::from(trb.slot()).wrapping_sub(1)).and_then(Option::as_ref)
+            && let Some(function) = placed(&mut self.ports, slot)
+        {
+            function.settle();
+        }
         self.collect_of(trb.slot(), COLLECTED);
         let endpoint = self.endpoint_in(trb, &[EndpointState::Running])?;
         let first = endpoint.in_flight.front();

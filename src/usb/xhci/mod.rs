@@ -372,9 +372,8 @@ impl Xhci {
     fn arm_wrap(&self) {
         if self.is_running() && self.registers.command & Command::WRAP_EVENTS.bits() != 0 {
             let rounds = self.microframes() / FRAMES + 1;
-            let at = self.registers.started
-                + std::time::Duration::from_micros(125) * (rounds * FRAMES).min(u32::MAX.into()) as u32;
-            self.timers.wrap.arm(at);
+            let microseconds = rounds.saturating_mul(FRAMES * 1_000_000 / MICROFRAMES);
+            self.timers.wrap.arm(self.registers.started + std::time::Duration::from_micros(microseconds));
         } else {
             self.timers.wrap.cancel();
         }

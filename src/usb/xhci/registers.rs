@@ -41,8 +41,8 @@ const CAPABILITIES: [u32; (OPERATIONAL / 4) as usize] = [
     // Isochronous TDs are wanted seven frames ahead. No scratchpad.
     MOST_SEGMENTS << 4 | 0xf,
     0,
-    // 64 bit addresses, primary streams alone, where a stopped TD was is in the event.
-    1 | 1 << 8 | (STREAM_ARRAY as u32) << 12 | ((EXTENDED / 4) as u32) << 16,
+    // 64 bit addresses, no secondary streams, all Event Data TRBs are parsed.
+    1 | 1 << 7 | 1 << 8 | (STREAM_ARRAY as u32) << 12 | ((EXTENDED / 4) as u32) << 16,
     DOORBELLS as u32,
     RUNTIME as u32,
     0,

@@ -114,6 +114,16 @@ impl Td {
         }
     }
 
+    /// How many TRBs it is of.
+    pub(super) fn trbs(&self) -> usize {
+        self.trbs.len()
+    }
+
+    /// Bytes of its buffers.
+    pub(super) fn length(&self) -> u64 {
+        self.trbs.iter().filter(|(_, trb)| trb.moves_data()).map(|(_, trb)| u64::from(trb.length())).sum()
+    }
+
     /// Its buffers. Data that stands in the place of the address is memory too.
     pub(super) fn pieces(&self) -> Vec<Piece> {
         let buffers = self.trbs.iter().filter(|(_, trb)| trb.moves_data());

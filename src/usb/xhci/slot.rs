@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::context::{ENDPOINTS, EndpointKind, EndpointState, SlotState};
-use super::report::Td;
+use super::report::{TD_TRBS, Td};
 use super::trb::Ring;
 use crate::TransferId;
 
@@ -34,9 +34,15 @@ pub(super) struct EndpointSlot {
     pub(super) rings: BTreeMap<u16, Ring>,
     /// What the function has, oldest first.
     pub(super) in_flight: VecDeque<InFlight>,
+    /// TRBs of those.
+    pub(super) trbs: usize,
     /// An isochronous ring that ran empty was told of.
     pub(super) told_empty: bool,
 }
+
+/// TRBs that a function gets before it has done the first TD, but for one: what they take of this computer's memory is more than the
+/// guest's own rings need be.
+const MOST_TRBS: usize = 4 * TD_TRBS;
 
 impl EndpointSlot {
     /// One that runs. `dequeue` is its ring's pointer, or its streams' array.
@@ -50,11 +56,28 @@ impl EndpointSlot {
             _ => Some(Streams { array: dequeue & !0xf, count: 2 << streams }),
         };
         let (state, in_flight) = (EndpointState::Running, VecDeque::new());
-        Self { kind, state, streams, rings, in_flight, told_empty: true }
+        Self { kind, state, streams, rings, in_flight, trbs: 0, told_empty: true }
+    }
+
+    /// The function has a TD.
+    pub(super) fn begin(&mut self, in_flight: InFlight) {
+        self.trbs += in_flight.td.trbs();
+        self.in_flight.push_back(in_flight);
+    }
+
+    /// It has done it.
+    pub(super) fn end(&mut self, id: TransferId) {
+        let Some(at) = self.in_flight.iter().position(|in_flight| in_flight.id == id) else { return };
+        self.trbs -= self.in_flight.remove(at).map_or(0, |ended| ended.td.trbs());
+    }
+
+    /// Does the function get no more for now?
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight.len() >= self.most_in_flight() || self.trbs >= MOST_TRBS
     }
 
     /// TDs that a function gets before it has done the first.
-    pub(super) fn most_in_flight(&self) -> usize {
+    fn most_in_flight(&self) -> usize {
         match self.kind {
             EndpointKind::Control => 1,
             EndpointKind::Isochronous => 512,
@@ -80,6 +103,7 @@ impl EndpointSlot {
     /// Takes back what the function has not done; those are to be cancelled.
     pub(super) fn rewind(&mut self) -> Vec<TransferId> {
         self.rings = self.dequeues();
+        self.trbs = 0;
         self.in_flight.drain(..).map(|in_flight| in_flight.id).collect()
     }
 }

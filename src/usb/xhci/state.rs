@@ -91,7 +91,7 @@ impl Registers {
 
 impl SavedEndpoint {
     fn of(endpoint: &EndpointSlot) -> Self {
-        let EndpointSlot { kind, state, streams, rings: _, in_flight: _, told_empty: _ } = endpoint;
+        let EndpointSlot { kind, state, streams, rings: _, in_flight: _, trbs: _, told_empty: _ } = endpoint;
         Self {
             kind: *kind,
             state: *state,

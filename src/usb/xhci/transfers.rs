@@ -126,7 +126,7 @@ impl Xhci {
         let dma = self.core.dma().clone();
         let Some(slot) = self.slots.get_mut(usize::from(key.slot) - 1).and_then(Option::as_mut) else { return false };
         let Some(endpoint) = slot.endpoint(key.endpoint) else { return false };
-        if endpoint.state != EndpointState::Running || endpoint.in_flight.len() >= endpoint.most_in_flight() {
+        if endpoint.state != EndpointState::Running {
             return false;
         }
         let kind = endpoint.kind;
@@ -147,11 +147,15 @@ impl Xhci {
             },
             (None, None) => return false,
         };
+        endpoint.rings.insert(key.stream, ring);
+        if endpoint.is_full() {
+            // It is due again when there is room.
+            return false;
+        }
         let mut behind = ring;
         let td = match Td::take(&mut behind, kind.shape(), &dma, looked) {
             Ok(Some(td)) => td,
             Ok(None) => {
-                endpoint.rings.insert(key.stream, ring);
                 if kind == EndpointKind::Isochronous && endpoint.in_flight.is_empty() && !endpoint.told_empty {
                     endpoint.told_empty = true;
                     self.ran_empty(key);
@@ -163,7 +167,6 @@ impl Xhci {
                 return false;
             }
             Err(Broken::Senseless) => {
-                endpoint.rings.insert(key.stream, ring);
                 let event = Trb::event(EventKind::Transfer, Code::TrbError, ring.at, 0);
                 self.transfer_event(key, Report { interrupter: 0, event, interrupts: true });
                 self.settle(key, EndpointState::Error);
@@ -175,7 +178,7 @@ impl Xhci {
         let id = TransferId(self.next_transfer);
         self.next_transfer += 1;
         let pieces = td.pieces();
-        endpoint.in_flight.push_back(InFlight { id, stream: key.stream, td });
+        endpoint.begin(InFlight { id, stream: key.stream, td });
         let kind = match (asks, kind) {
             (Asks::Nothing, _) => {
                 self.finish(key.slot, key.endpoint, id, Completion::done(0));
@@ -221,10 +224,15 @@ impl Xhci {
             // The ring stands at what went wrong.
             true => self.settle(key, EndpointState::Halted),
             false => {
-                if let Some(endpoint) = self.endpoint(key) {
-                    endpoint.in_flight.retain(|in_flight| in_flight.id != id);
-                }
                 self.due.insert(key);
+                let Some(endpoint) = self.endpoint(key) else { return };
+                let was_full = endpoint.is_full();
+                endpoint.end(id);
+                if was_full {
+                    // So are the streams that found no room.
+                    let streams: Vec<_> = endpoint.rings.keys().copied().collect();
+                    self.due.extend(streams.into_iter().map(|stream| Key { stream, ..key }));
+                }
             }
         }
     }
@@ -352,8 +360,7 @@ impl Xhci {
             let mut endpoints = slot.endpoints.iter().enumerate().filter_map(|(at, found)| Some((at, found.as_ref()?)));
             endpoints.find_map(|(number, endpoint)| {
                 let in_flight = endpoint.in_flight.iter().find(|in_flight| in_flight.id == id)?;
-                let length = in_flight.td.pieces().iter().map(|piece| u64::from(piece.length)).sum();
-                Some((at as u8 + 1, number as u8 + 1, length))
+                Some((at as u8 + 1, number as u8 + 1, in_flight.td.length()))
             })
         });
         // What is not there was cancelled.

@@ -87,6 +87,9 @@ fn a_port_follows_what_is_in_it() {
     m.write(port_at(1), 0x1_0260);
     assert_eq!(m.read(port_at(1)), 0x663);
     m.xhci().woken(1);
+    assert_eq!(m.read(port_at(1)), 0x663, "it was not let");
+    slow.with(|tester| tester.wakes = true);
+    m.xhci().woken(1);
     assert_eq!(m.read(port_at(1)), 0x40_07e3);
     m.write(port_at(1), 0x40_0200);
     m.write(port_at(1), 0x1_0200);

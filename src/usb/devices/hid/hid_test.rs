@@ -80,6 +80,33 @@ fn all_describe_themselves() {
 }
 
 #[test]
+fn who_sleeps_is_woken_and_hears_what_woke_it() {
+    let (host, mut keys, id) = started::<Keyboard>();
+    let wakes = || host.port().function.wake();
+    keys.key(30, true);
+    assert!(fetched(&host, id).is_some());
+    keys.key(30, false);
+    assert!(!wakes(), "it was not let");
+    // As Linux goes to sleep: it asks no more, and then says that it may be woken.
+    let (_, id) = drain(&host, poll(&host));
+    host.cancel(id);
+    assert!(!keys.listens());
+    host.request(0, 3, 1, 0, Data::Out(&[])).unwrap();
+    assert!(keys.listens() && !wakes());
+    keys.key(48, true);
+    assert!(wakes());
+    host.request(0, 1, 1, 0, Data::Out(&[])).unwrap();
+    keys.key(48, false);
+    assert!(keys.listens() && !wakes());
+    let (reports, _) = drain(&host, poll(&host));
+    assert_eq!(reports.iter().map(|report| report[2]).collect::<Vec<_>>(), [5, 0]);
+    host.request(0, 3, 1, 0, Data::Out(&[])).unwrap();
+    host.reset();
+    keys.key(30, true);
+    assert!(!keys.listens() && !wakes());
+}
+
+#[test]
 fn standard_requests() {
     let (host, _) = host::<Keyboard>();
     let status = |kind, index| host.request(kind, 0, 0, index, Data::In(2));
@@ -115,7 +142,9 @@ fn standard_requests() {
     let waiting = poll(&host);
     assert_eq!(host.done(waiting), None);
     // What there is not.
-    assert_eq!(feature(0x00, true, 1, 0), Err(Fault::Stall), "remote wakeup");
+    let woken = status(0x80, 0);
+    assert_eq!((woken, feature(0x00, true, 1, 0), status(0x80, 0)), (Ok(vec![0, 0]), Ok(()), Ok(vec![2, 0])));
+    assert_eq!((feature(0x00, false, 1, 0), status(0x80, 0)), (Ok(()), Ok(vec![0, 0])));
     assert_eq!(feature(0x00, true, 2, 0), Err(Fault::Stall), "test mode");
     assert_eq!(feature(0x02, true, 0, 0x02), Err(Fault::Stall));
     assert_eq!(feature(0x02, true, 0, 0), Err(Fault::Stall));

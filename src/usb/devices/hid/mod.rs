@@ -2,13 +2,13 @@
 //!
 //! A device is a [`Hid`] over a [`Model`], which is what the person does and what reports are made of it. The model has a mutex of
 //! its own and is shared with a [`Sink`], through which the machine's owner tells it of keys and movements; what the guest does
-//! not fetch waits in the model, up to a bound. The sink listens while the guest asks for reports.
+//! not fetch waits in the model, up to a bound. The sink listens while the guest asks for reports, and while it sleeps.
 //!
 //! They run at high speed: every guest that has a driver for xHCI takes that, packets of endpoint 0 have one size there, which spares
 //! firmware a step, and polls come as often as a millisecond or more where full speed's old hubs would need split transactions.
 //! Their descriptors say how they would run at full speed, as they must.
 //!
-//! They do not wake the host up: a controller has no word for it. So a guest keeps them powered while it has them open.
+//! A guest that lets them sleep is woken by what the person does, and hears of it when it is awake.
 
 mod keyboard;
 mod mouse;
@@ -144,7 +144,7 @@ pub struct Hid<M: Model> {
     idle: u8,
     /// Where that comes from.
     repeat: Option<(Timer, Clock)>,
-    /// The host asks for reports.
+    /// The host asks for reports, or is to be woken by them.
     polled: bool,
 }
 
@@ -261,6 +261,8 @@ impl<M: Model> Hid<M> {
                 self.pending.fail(REPORTS, Fault::Transaction);
             }
             Change::Halted(endpoint) => self.pending.fail(endpoint, Fault::Stall),
+            // A guest that sleeps asks when it has been woken, and wants to hear what woke it.
+            Change::Nothing if self.standard.may_wake() => self.set_polled(true),
             Change::Setting | Change::Cleared(_) | Change::Nothing => {}
         }
         reply.complete(setup, &transfer.memory)
@@ -348,6 +350,10 @@ impl<M: Model> Function for Hid<M> {
         if waited && self.pending.first(REPORTS).is_none() {
             self.set_polled(false);
         }
+    }
+
+    fn wake(&mut self) -> bool {
+        self.standard.may_wake() && lock(&self.shared).model.is_ready()
     }
 
     fn collect(&mut self) -> Option<(TransferId, Completion)> {
@@ -460,7 +466,7 @@ fn configuration<M: Model>(interval: u8) -> Configuration {
         None => [HID, 0, 0],
     };
     let interface = Interface { number: 0, setting: 0, class, of_class: hid_descriptor::<M>(), pipes: vec![pipe] };
-    Configuration { self_powered: false, wakes: false, milliamperes: 100, interfaces: vec![interface] }
+    Configuration { self_powered: false, wakes: true, milliamperes: 100, interfaces: vec![interface] }
 }
 
 /// HID 1.11, 6.2.1: version 1.11, no country, one descriptor of the class.

@@ -57,6 +57,10 @@ pub struct HostDevice {
     /// Came meanwhile.
     waiting: VecDeque<Transfer>,
     done: VecDeque<(TransferId, Completion)>,
+    /// The guest has forgotten some of what is in flight.
+    orphans: bool,
+    /// The guest lets it end the guest's sleep.
+    may_wake: bool,
     /// Nothing but questions since the last reset.
     fresh: bool,
     gone: bool,
@@ -81,6 +85,8 @@ impl HostDevice {
             busy: VecDeque::new(),
             waiting: VecDeque::new(),
             done: VecDeque::new(),
+            orphans: false,
+            may_wake: false,
             fresh: true,
             gone: false,
         }
@@ -225,7 +231,9 @@ impl Function for HostDevice {
         for (whose, _) in &mut self.busy {
             *whose = None;
         }
+        self.orphans = true;
         self.discard_orphans();
+        self.may_wake = false;
         self.guests = 0;
         // Guests reset a device before they look at it, some twice, which not every device is up to.
         if !std::mem::replace(&mut self.fresh, true) && !self.gone {
@@ -266,6 +274,7 @@ impl Function for HostDevice {
                 self.lanes.remove(&way);
             }
         }
+        self.orphans = true;
         self.discard_orphans();
     }
 
@@ -277,6 +286,14 @@ impl Function for HostDevice {
             self.advance();
         }
         self.done.pop_front()
+    }
+
+    fn settle(&mut self) {
+        self.shared.have_turn();
+    }
+
+    fn wake(&mut self) -> bool {
+        self.may_wake
     }
 
     fn endpoint_reset(&mut self, endpoint: Endpoint, streams: u16) {
@@ -316,6 +333,8 @@ impl State for HostDevice {
             busy: _,
             waiting: _,
             done: _,
+            orphans: _,
+            may_wake: _,
             fresh: _,
             gone: _,
         } = self;

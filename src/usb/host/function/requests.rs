@@ -60,6 +60,12 @@ impl HostDevice {
             // U1_ENABLE, U2_ENABLE, LTM_ENABLE, SET_SEL, SET_ISOCH_DELAY: of the wire, which is the host's (USB 3.2, 9.4).
             (0x00, 1 | 3) if (48..=50).contains(&value) => Answer::Done,
             (0x00, 48 | 49) => Answer::Done,
+            // DEVICE_REMOTE_WAKEUP.
+            (0x00, 1 | 3) if value == 1 => {
+                self.fresh = false;
+                self.may_wake = request == 3;
+                Answer::Pass
+            }
             // Never comes here, and the address is the host's.
             (0x00, 5) => Answer::Refused,
             // Questions: a status, a descriptor.
@@ -77,6 +83,7 @@ impl HostDevice {
             // The host goes on with its own.
             self.guests = 0;
             self.lanes.retain(|way, _| way.0 == Endpoint::CONTROL);
+            self.orphans = true;
             self.discard_orphans();
             return Answer::Done;
         }

@@ -8,7 +8,8 @@ use super::lane::{Lane, URBS};
 use super::{HostDevice, Way};
 use crate::{Completion, Direction, Endpoint, Fault, Kind, Speed, TransferId};
 
-/// Most bytes on their way: a part of the 16 MiB that the kernel gives all of usbfs (`usbfs_memory_mb`).
+/// Most bytes on their way: a part of the 16 MiB that the kernel gives all of usbfs (`usbfs_memory_mb`). An endpoint with nothing on its way
+/// has as much again: what others wait for may come only of what it has to say.
 const BUDGET: usize = 6 << 20;
 /// Bytes of a URB at most, if the kernel takes memory for it in pieces, and if in one.
 pub(super) const LONG: u64 = 1 << 20;
@@ -36,8 +37,8 @@ impl HostDevice {
                 return;
             }
             let sent = match isochronous {
-                Some(pipe) => self.send_packets(way, pipe),
-                None => self.send_piece(way),
+                Some(pipe) => self.send_packets(way, pipe, flights == 0),
+                None => self.send_piece(way, flights == 0),
             };
             if !sent {
                 return;
@@ -45,8 +46,17 @@ impl HostDevice {
         }
     }
 
+    /// Bytes that may go on their way: of whatever size when there are none.
+    fn room(&self, is_first: bool) -> usize {
+        match self.bytes {
+            0 => usize::MAX,
+            bytes => (if is_first { 2 * BUDGET } else { BUDGET }).saturating_sub(bytes),
+        }
+    }
+
     /// Sends the next URB of a lane that is not isochronous; false when there is none to send now.
-    fn send_piece(&mut self, way: Way) -> bool {
+    fn send_piece(&mut self, way: Way, is_first: bool) -> bool {
+        let room = self.room(is_first);
         let pipe = self.pipe(way.0);
         let Some(lane) = self.lanes.get_mut(&way) else { return false };
         let Some(index) = lane.next() else { return false };
@@ -73,7 +83,7 @@ impl HostDevice {
             }
         };
         let bytes = buffer.len();
-        if self.bytes > 0 && self.bytes + bytes > BUDGET {
+        if bytes > room && way.0 != Endpoint::CONTROL {
             return false;
         }
         let at = if kind == UrbKind::Control { 8 } else { 0 };
@@ -95,7 +105,8 @@ impl HostDevice {
     }
 
     /// Sends isochronous packets that wait as one URB; false when there are none to send now.
-    fn send_packets(&mut self, way: Way, pipe: Pipe) -> bool {
+    fn send_packets(&mut self, way: Way, pipe: Pipe, is_first: bool) -> bool {
+        let room = self.room(is_first);
         // Of microframes, or of frames (USB 2.0, 9.6.6).
         let unit = if self.speed >= Speed::High { 125 } else { 1000 };
         let interval = unit << u32::from(pipe.interval.clamp(1, 16) - 1);
@@ -108,7 +119,7 @@ impl HostDevice {
             // As much as the kernel takes for a packet; hardware takes less.
             let length = memory.len().min(98_304) as usize;
             let at = buffer.len();
-            if at > 0 && self.bytes + at + length > BUDGET {
+            if at > 0 && at + length > room.min(BUDGET) {
                 break;
             }
             buffer.resize(at + length, 0);
@@ -118,7 +129,7 @@ impl HostDevice {
             ids.push(job.transfer.id);
         }
         let bytes = buffer.len();
-        if ids.is_empty() || (self.bytes > 0 && self.bytes + bytes > BUDGET) {
+        if ids.is_empty() || bytes > room {
             return false;
         }
         let urb = Urb { kind: UrbKind::Isochronous, endpoint: way.0.address(), buffer, packets };
@@ -144,10 +155,11 @@ impl HostDevice {
             }
             Errno::NOMEM | Errno::AGAIN => {
                 if self.flights.is_empty() {
-                    // Nothing of ours will free any: others may, and less may be there.
+                    // None of ours will be free: less may be there.
                     self.piece = (self.piece / 2).max(SHORT);
-                    self.shared.call_back_later();
                 }
+                // Others may free some, and ours on their way may stay there for ever.
+                self.shared.call_back_later();
                 false
             }
             error => {
@@ -218,7 +230,7 @@ impl HostDevice {
 
     /// Cancels URBs that nobody waits for any more.
     pub(super) fn discard_orphans(&mut self) {
-        if !self.busy.is_empty() {
+        if !self.busy.is_empty() || !std::mem::take(&mut self.orphans) {
             return;
         }
         for (&urb, flight) in self.flights.iter_mut().rev().filter(|(_, flight)| !flight.forgotten) {
