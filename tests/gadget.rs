@@ -1,7 +1,13 @@
-//! A USB device that a test plays itself, plugged into the computer that it runs on: for what QEMU has no device.
+//! USB devices that a test plays itself, plugged into the computer that it runs on: for what QEMU has no device.
 //!
 //! The kernel's virtual host controller (`vhci_hcd`) has it over a socket, in the words of USB/IP (the kernel's
 //! Documentation/usb/usbip_protocol.rst). Isochronous packets go at the pace of a full-speed bus: one a millisecond.
+//!
+//! [`Played`] are the kernel's own.
+
+mod camera;
+mod microphone;
+mod played;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -12,7 +18,9 @@ use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::signal;
+pub use self::camera::Camera;
+pub use self::microphone::Microphone;
+pub use self::played::Played;
 
 /// Where the controller is.
 const CONTROLLER: &str = "/sys/devices/platform/vhci_hcd.0";
@@ -34,6 +42,10 @@ pub trait Gadget: Send + 'static {
     fn configuration(&self) -> Vec<u8>;
     /// Its strings, from 1 on.
     fn strings(&self) -> &[&str];
+    /// What it answers to a request that is none of the standard's; nothing for what any answer will do.
+    fn answer(&self, _setup: [u8; 8]) -> Option<Vec<u8>> {
+        None
+    }
     /// What comes next from this endpoint, of so many bytes at most.
     fn give(&mut self, endpoint: u8, most: usize) -> Vec<u8>;
     /// Takes what comes to this endpoint.
@@ -203,7 +215,7 @@ impl<G: Gadget> Server<G> {
             (0x80, 6, _) => return None,
             // It has one, and is in it.
             (0x80, 8, _) => vec![1],
-            (kind, ..) if kind & 0x80 != 0 => vec![0; length],
+            (kind, ..) if kind & 0x80 != 0 => self.gadget.answer(setup).unwrap_or_else(|| vec![0; length]),
             _ => Vec::new(),
         };
         answer.truncate(length);
@@ -273,92 +285,40 @@ fn reply(command: u32, number: u32, words: [u32; 5]) -> Vec<u8> {
     bytes
 }
 
-/// A microphone of the USB Audio Class 1.0: stereo, 16 bits, 48 kHz. What it hears is numbered: [`Microphone::frame`].
-#[derive(Default)]
-pub struct Microphone {
-    heard: u32,
-}
-
-impl Microphone {
-    /// What its product string says.
-    pub const NAME: &'static str = "Dormer Test Microphone";
-    /// The endpoint that it is heard by, an interface with the setting that it has there.
-    pub const ENDPOINT: u8 = 0x81;
-    /// The interface and the setting with that endpoint.
-    pub const SETTING: (u8, u8) = (1, 1);
-    /// Bytes of a packet.
-    pub const PACKET: u32 = 192;
-
-    /// The frame with this number, left and right, never silent.
-    pub fn frame(number: u32) -> [i16; 2] {
-        let left = (number.wrapping_mul(40_503) >> 3) as i16 | 1;
-        [left, !left | 1]
-    }
-
-    /// These bytes are what it heard, without a gap; from which frame on, is said.
-    #[track_caller]
-    pub fn assert_recorded(bytes: &[u8]) {
-        let samples = signal::from_bytes(bytes);
-        let frames = samples.as_chunks::<2>().0;
-        let is_first =
-            |number: &u32| (*number..).zip(&frames[..8]).all(|(number, frame)| Self::frame(number) == *frame);
-        let first = (0..500_000).find(is_first).expect("frames of the microphone's");
-        println!("  recorded {} frames, from its {first} on", frames.len());
-        let differs = (first..).zip(frames).find(|(number, frame)| Self::frame(*number) != **frame);
-        assert_eq!(differs, None, "this frame differs");
-    }
-}
-
-impl Gadget for Microphone {
-    fn device(&self) -> Vec<u8> {
-        // USB 1.1, class by interface, 64 bytes at endpoint 0; of nobody's numbers, with two strings.
-        vec![18, 1, 0x10, 0x01, 0, 0, 0, 64, 0xf4, 0x46, 0xfe, 0xca, 0, 1, 1, 2, 0, 1]
-    }
-
-    #[rustfmt::skip]
-    fn configuration(&self) -> Vec<u8> {
-        vec![
-            9, 2, 100, 0, 2, 1, 0, 0x80, 50,
-            9, 4, 0, 0, 0, 1, 1, 0, 0,                 // Audio control
-            9, 0x24, 1, 0x00, 0x01, 30, 0, 1, 1,       // with one streaming interface
-            12, 0x24, 2, 1, 0x01, 0x02, 0, 2, 3, 0, 0, 0, // Input Terminal: a microphone, left and right
-            9, 0x24, 3, 2, 0x01, 0x01, 0, 1, 0,        // Output Terminal: to the host
-            9, 4, 1, 0, 0, 1, 2, 0, 0,                 // Streaming: nothing
-            9, 4, 1, 1, 1, 1, 2, 0, 0,                 // and one endpoint
-            7, 0x24, 1, 2, 1, 0x01, 0x00,              // of that terminal, PCM
-            11, 0x24, 2, 1, 2, 2, 16, 1, 0x80, 0xbb, 0x00, // 2 channels, 2 bytes, 16 bits, 48000 Hz
-            9, 5, Self::ENDPOINT, 0x05, 192, 0, 1, 0, 0, // isochronous, asynchronous
-            7, 0x25, 1, 0, 0, 0, 0,
-        ]
-    }
-
-    fn strings(&self) -> &[&str] {
-        &["Dormer", Self::NAME]
-    }
-
-    fn give(&mut self, _endpoint: u8, most: usize) -> Vec<u8> {
-        let frames = most.min(Self::PACKET as usize) / 4;
-        let numbers = self.heard..self.heard + frames as u32;
-        self.heard += frames as u32;
-        numbers.flat_map(Self::frame).flat_map(i16::to_le_bytes).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_microphones_description_is_as_long_as_it_says() {
-        let bytes = Microphone::default().configuration();
+    /// Lengths and counts of a configuration, and those of its class that say how long the whole of an interface is.
+    fn check(gadget: &impl Gadget) {
+        let bytes = gadget.configuration();
         assert_eq!(usize::from(u16::from_le_bytes([bytes[2], bytes[3]])), bytes.len());
-        let control: usize = [18, 27, 39].iter().map(|&at: &usize| usize::from(bytes[at])).sum();
-        assert_eq!(usize::from(bytes[23]), control);
-        let (mut at, mut count) = (0, 0);
-        while at < bytes.len() {
-            at += usize::from(bytes[at]);
-            count += 1;
+        let mut descriptors = Vec::new();
+        let mut rest = &bytes[..];
+        while let [length, ..] = *rest {
+            let (descriptor, behind) = rest.split_at(length.into());
+            descriptors.push(descriptor);
+            rest = behind;
         }
-        assert_eq!((at, count), (bytes.len(), 11));
+        let of = |kind| descriptors.iter().filter(move |descriptor| descriptor[1] == kind);
+        assert_eq!(of(4).filter(|interface| interface[3] == 0).count(), usize::from(bytes[4]));
+        assert_eq!(of(4).map(|interface| usize::from(interface[4])).sum::<usize>(), of(5).count());
+        for interface in descriptors.split(|descriptor| descriptor[1] == 4) {
+            let class: Vec<_> = interface.iter().filter(|descriptor| descriptor[1] == 0x24).collect();
+            // What begins with a header says it in its sixth byte, or its fifth when that is of the stream's.
+            let whole: usize = class.iter().map(|descriptor| descriptor.len()).sum();
+            let said = |at: usize| usize::from(class[0][at]) | usize::from(class[0][at + 1]) << 8;
+            match class.first().map(|first| (first[2], first.len())) {
+                Some((1, 9 | 13)) => assert_eq!(said(5), whole),
+                Some((1, 14)) => assert_eq!(said(4), whole),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn configurations_are_as_long_as_they_say() {
+        check(&Microphone::default());
+        check(&Camera::default());
     }
 }

@@ -1,5 +1,5 @@
 //! Each kind of USB device that a host has, in a guest whose own drivers must work: keys and a pointer, a serial adapter, a network card,
-//! loudspeakers, a reader of smart cards, a media player, and what is behind a hub.
+//! loudspeakers, a microphone, a camera, a reader of smart cards, a media player, and what is behind a hub.
 //!
 //! All of them are the test host's own, attached by `dormerctl usb attach` and given back; what they did is looked for where it arrived.
 
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use dormer_tests::gadget::{Microphone, Plugged};
+use dormer_tests::gadget::{Camera, Microphone, Plugged};
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
 use dormer_tests::monitor::Monitor;
@@ -101,6 +101,7 @@ fn each_kind_works_in_a_guest() {
     smart_cards(&mut desk);
     loudspeakers(&mut desk);
     microphone(&mut desk, &noise_disk);
+    camera(&mut desk, &noise_disk);
     hub(&mut desk);
 
     assert!(desk.guest.must(&["usb", "list", NAME]).contains("no USB device"));
@@ -233,6 +234,26 @@ fn microphone(desk: &mut Desk, disk: &Path) {
     desk.detach(&microphone, Some("snd-usb-audio"));
     let bytes = fs::read(disk).expect("the disk with what was recorded");
     Microphone::assert_recorded(&bytes[RECORDED_AT..][..48_000 * 4]);
+}
+
+/// Pictures of a camera, as the guest's driver puts them together from isochronous packets.
+fn camera(desk: &mut Desk, disk: &Path) {
+    const PICTURES: usize = 20;
+    let _plugged = Plugged::plug(Camera::default());
+    let camera = HostDevice::appears(Camera::NAME, SHORT);
+    let before = camera.driver();
+    desk.attach(&camera, "uvcvideo");
+    let film = format!(
+        "for i in $(seq 100); do [ -c /dev/video0 ] && break; sleep 0.2; done; \
+         gst-launch-1.0 -q v4l2src device=/dev/video0 num-buffers={PICTURES} ! video/x-raw,format=YUY2 ! filesink location=/run/film > /run/gst 2>&1; \
+         dd if=/run/film of=/dev/vdb bs={NOISE_AT} seek={} conv=notrunc,fsync status=none; wc -c < /run/film",
+        RECORDED_AT / NOISE_AT
+    );
+    let said = desk.guest.shell(&film, SHORT);
+    let length = said.lines().last().and_then(|line| line.trim().parse::<usize>().ok()).expect("a length");
+    desk.detach(&camera, before.as_deref());
+    let bytes = fs::read(disk).expect("the disk with the film");
+    Camera::assert_filmed(&bytes[RECORDED_AT..][..length], PICTURES);
 }
 
 /// A hub of the host with three devices in it: each is a device of its own, and the guest has all at once.

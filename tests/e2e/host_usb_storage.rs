@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::control::Event;
 use api::usb::UsbGone;
@@ -114,11 +114,12 @@ fn disks_of_the_host_work_at_length() {
         "(while dd if=/dev/sda of=/dev/null bs=256k iflag=direct 2>/dev/null; do echo; done > /run/reads) & sleep 1";
     guest.shell(reads, SHORT);
     let before = open_files();
+    let start = Instant::now();
     for time in 0..TIMES {
         guest.must(&["usb", "attach", "--yes", name, mouse.id()]);
         guest.must(&["usb", "detach", name, mouse.id()]);
-        if time % 50 == 0 {
-            println!("  {time} times");
+        if time % 10 == 9 {
+            println!("  {} times, after {} s", time + 1, start.elapsed().as_secs());
         }
     }
     mouse.wait_driver(Some("usbhid"), SHORT);

@@ -95,6 +95,18 @@ fn linux_binds_what_is_there() {
     let events = guest.shell(heard, SHORT);
     assert!(events.ends_with("3 0 4660\n3 1 17185\n0 0 0"), "{events}");
 
+    // Systems let such a tablet sleep when it does not move (systemd's 60-autosuspend.hwdb). It wakes them, and what woke them is heard.
+    let power = "/sys/bus/usb/devices/1-2/power";
+    guest.shell(&listen("Dormer USB Tablet", 3), SHORT);
+    let sleeps = format!("for i in $(seq 100); do grep -q suspended {power}/runtime_status && break; sleep 0.1; done");
+    let asleep = format!("echo 0 > {power}/autosuspend_delay_ms; echo auto > {power}/control; {sleeps}");
+    guest.shell(&asleep, SHORT);
+    assert_eq!(guest.shell(&format!("cat {power}/runtime_status"), SHORT), "suspended");
+    guest.order(&Order::Pointer { x: 0x4321, y: 0x1234, click: None });
+    let events = guest.shell(heard, SHORT);
+    assert!(events.ends_with("3 0 17185\n3 1 4660\n0 0 0"), "{events}");
+    guest.shell(&format!("{sleeps}; echo on > {power}/control"), SHORT);
+
     // Taken away from its driver, and given back.
     guest.shell("cd /sys/bus/pci/drivers/xhci_hcd && echo 0000:00:14.0 > unbind && echo 0000:00:14.0 > bind", SHORT);
     guest.shell("for i in $(seq 100); do [ -e /sys/bus/usb/devices/1-2:1.0/driver ] && break; sleep 0.3; done", SHORT);

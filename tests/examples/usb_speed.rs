@@ -1,12 +1,12 @@
 //! How fast a guest reads and writes on USB, and what it costs, as a ratio to QEMU with the same devices on the same host:
 //!
 //! ```sh
-//! truncate -s 300M stick.img
 //! cargo build --release --workspace --exclude dormer-xtask --bins --examples
-//! cargo xtask host --exact --timeout 7200 --usb-stick stick.img -- target/release/examples/usb_speed
+//! cargo xtask host --exact --timeout 7200 -- target/release/examples/usb_speed
 //! ```
 //!
-//! A Debian reads and writes, past its cache: a stick of the host's, passed through; a disk of the machine's own by UAS; and the same
+//! A Debian reads and writes, past its cache: a stick of the host's, passed through, which the host's kernel plays itself, once a
+//! millisecond ([`Played`]: what waits for another computer has no place on a clock that goes by instructions); a disk of the machine's own by UAS; and the same
 //! by the transport of old, Bulk-Only. Time is the guest's, the costs are the engine's whole processor time, its guest in it. One line of
 //! JSON for each: MB/s, processor time for a MB in milliseconds, and the ratios; and one of an idle guest with the stick: processor time
 //! for a second, in milliseconds.
@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use dormer_tests::gadget::Played;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
 use dormer_tests::qemu::Qemu;
@@ -39,13 +40,17 @@ struct Measured {
 
 fn main() {
     let count: u32 = std::env::args().nth(1).map_or(64, |word| word.parse().expect("a number of MiB"));
-    let stick = HostDevice::called("QEMU USB HARDDRIVE").expect("run it in a test host with a stick");
     let debian = media::DEBIAN_DISK.path().expect("`cargo xtask test media` builds it");
-    let own = tempfile::tempdir().expect("room for a disk");
-    let own = own.path().join("own.img");
-    std::fs::write(&own, mbr())
-        .and_then(|()| std::fs::File::options().write(true).open(&own)?.set_len(300 << 20))
-        .expect("room");
+    let folder = tempfile::tempdir().expect("room for disks");
+    let [own, played] = ["own.img", "stick.img"].map(|name| folder.path().join(name));
+    for image in [&own, &played] {
+        std::fs::write(image, mbr())
+            .and_then(|()| std::fs::File::options().write(true).open(image)?.set_len(300 << 20))
+            .expect("room");
+    }
+    let _plugged = Played::stick(&played);
+    let stick = HostDevice::appears(Played::NAME, Duration::from_secs(60));
+    stick.wait_driver(Some("usb-storage"), Duration::from_secs(60));
 
     let mut ours = dormer(&debian, &own);
     ours.must(&["usb", "attach", "--yes", "speed", stick.id()]);
@@ -172,12 +177,15 @@ fn round(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-/// Seconds that a process had, of proc_pid_stat(5): `utime` and `stime`.
+/// Seconds that a process had, by its threads' `schedstat` (the kernel's Documentation/scheduler/sched-stats.rst): exact, where
+/// proc_pid_stat(5) has hundredths. Threads that have ended are not in it.
 fn processor_time(process: u32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the engine runs");
-    let numbers: Vec<_> = text.rsplit_once(") ").expect("its name").1.split(' ').collect();
-    let ticks = [11, 12].map(|at| numbers[at].parse::<u32>().expect("a number of ticks"));
-    f64::from(ticks[0] + ticks[1]) / 100.0
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the engine runs").flatten();
+    let spent = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    spent.sum::<u64>() as f64 / 1e9
 }
 
 fn compare(what: &str, ours: [Measured; 2], theirs: [Measured; 2]) {

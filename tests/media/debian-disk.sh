@@ -64,6 +64,10 @@ mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Vali
     --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/scsi/scsi_*' \
     --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/net/ethernet/intel/e1000/*' \
     --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/mc/*' \
+    --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/v4l2-core/*' \
+    --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/common/uvc*' \
+    --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/common/videobuf2/*' \
+    --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/usb/uvc/*' \
     --essential-hook="sh '$work/early-setup' \"\$1\"" \
     --customize-hook="sh '$work/setup' \"\$1\"" --quiet trixie root "$repository"
 set +f
