@@ -391,9 +391,9 @@ impl Function for Hub {
     }
 
     fn wake(&mut self) -> bool {
-        // Whoever is behind a hub wakes through it, whatever it may itself (USB 2.0, 11.9).
-        let wakes = self.ports.iter_mut().fold(false, |wakes, port| port.wake() || wakes);
-        wakes || self.standard.may_wake() && self.changes() != 0
+        // Whoever is behind a hub wakes through it, whatever it may itself (USB 2.0, 11.9). All that want to, not the first alone.
+        let woken = self.ports.iter_mut().map(Port::wake).filter(|wakes| *wakes).count();
+        woken > 0 || self.standard.may_wake() && self.changes() != 0
     }
 
     fn child(&mut self, port: u8) -> Option<&mut dyn Function> {
