@@ -95,7 +95,8 @@ fn linux_binds_what_is_there() {
     let events = guest.shell(heard, SHORT);
     assert!(events.ends_with("3 0 4660\n3 1 17185\n0 0 0"), "{events}");
 
-    // Systems let such a tablet sleep when it does not move (systemd's 60-autosuspend.hwdb). It wakes them, and what woke them is heard.
+    // Some systems let a tablet sleep when it does not move, as systemd does QEMU's (60-autosuspend.hwdb). It wakes them, and what woke
+    // them is heard.
     let power = "/sys/bus/usb/devices/1-2/power";
     guest.shell(&listen("Dormer USB Tablet", 3), SHORT);
     let sleeps = format!("for i in $(seq 100); do grep -q suspended {power}/runtime_status && break; sleep 0.1; done");
