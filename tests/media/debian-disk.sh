@@ -40,7 +40,7 @@ cat > early-setup <<'EARLY'
 set -e
 mkdir -p "$1/etc/initramfs-tools/conf.d"
 printf 'MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n' > "$1/etc/initramfs-tools/conf.d/dormer"
-for module in ahci sd_mod sr_mod ext4 virtio_pci virtio_blk virtio_net virtio_gpu virtio_input usbhid; do
+for module in ahci sd_mod sr_mod ext4 virtio_pci virtio_blk virtio_net virtio_gpu virtio_input usbhid xhci_pci uas; do
     echo "$module"
 done > "$1/etc/initramfs-tools/modules"
 EARLY
@@ -57,7 +57,7 @@ packages=linux-image-amd64,systemd-sysv,udev,dbus,login,util-linux,iproute2,curl
 # For what is on USB, and GNOME's player without its window.
 packages=$packages,usbutils,mtp-tools,pcscd,libccid
 packages=$packages,gstreamer1.0-tools,gstreamer1.0-plugins-base-apps,gstreamer1.0-plugins-good,gstreamer1.0-alsa
-mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Valid-Until "false"' \
+mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
     $exclude --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/scsi/s[dr]_mod*' \
@@ -69,7 +69,7 @@ mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Vali
     --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/common/videobuf2/*' \
     --dpkgopt='path-include=/usr/lib/modules/*/kernel/drivers/media/usb/uvc/*' \
     --essential-hook="sh '$work/early-setup' \"\$1\"" \
-    --customize-hook="sh '$work/setup' \"\$1\"" --quiet trixie root "$repository"
+    --customize-hook="sh '$work/setup' \"\$1\"" trixie root "$repository"
 set +f
 
 mkdir boot-files

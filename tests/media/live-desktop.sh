@@ -85,11 +85,11 @@ packages=linux-image-amd64,live-boot,live-boot-initramfs-tools,systemd-sysv,dbus
 packages=$packages,xserver-xorg-core,xserver-xorg-input-libinput,xinit,xterm,icewm,x11-xserver-utils,xdotool,firefox-esr
 packages=$packages,libgl1-mesa-dri,fonts-dejavu-core,procps,zstd
 packages=$packages,sudo,fdisk,dosfstools,e2fsprogs,grub-efi-amd64,efibootmgr
-mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Valid-Until "false"' \
+mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/lib/firmware/*' \
     --essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"; printf "COMPRESS=zstd\nCOMPRESSLEVEL=1\n" > "$1/etc/initramfs-tools/conf.d/dormer"' \
-    --customize-hook="sh '$work/setup' \"\$1\"" --quiet trixie root "$repository"
+    --customize-hook="sh '$work/setup' \"\$1\"" trixie root "$repository"
 
 mkdir -p iso/live iso/boot/grub
 cp root/boot/vmlinuz-* iso/live/vmlinuz
