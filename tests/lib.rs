@@ -56,6 +56,22 @@ pub fn full() -> bool {
     std::env::var_os("DORMER_TEST_FULL").is_some_and(|value| !value.is_empty())
 }
 
+/// Is this a test host, where a test may do to the computer what it likes?
+pub fn is_test_host() -> bool {
+    std::env::var_os("DORMER_TEST_HOST").is_some()
+}
+
+/// Ends a test outside of a test host, saying what only that has or lets be done.
+#[macro_export]
+macro_rules! only_in_test_host {
+    ($why:literal) => {
+        if !$crate::is_test_host() {
+            println!(concat!("skipped: ", $why));
+            return;
+        }
+    };
+}
+
 /// Leaves the test, counted as skipped, unless long tests are wanted.
 #[macro_export]
 macro_rules! only_in_full {

@@ -22,8 +22,8 @@ pub(crate) fn bake(home: &Path) -> io::Result<()> {
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     // Whole or not at all: others may look at the same time.
-    let fresh = folder.join(format!(".cookie-{}", std::process::id()));
-    // Of a process of this number that did not come to its end.
+    let fresh = folder.join(format!(".cookie-{}-{:?}", std::process::id(), std::thread::current().id()));
+    // Of a thread of this number that did not come to its end.
     let _ = fs::remove_file(&fresh);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
     let made = file.write_all(&bytes).and_then(|()| fs::hard_link(&fresh, &usual));

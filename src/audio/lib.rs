@@ -200,6 +200,7 @@ impl Audio {
 
 impl Drop for Audio {
     fn drop(&mut self) {
+        self.controls.hear(None);
         // Not waited for: a sound server may take its time.
         if let Some(orders) = &self.orders {
             let _ = orders.send(Order::End);

@@ -65,6 +65,10 @@ struct Stream {
     ends: Option<Instant>,
 }
 
+/// Streams of one direction whose start is under way at most: a server that does not answer keeps each with its thread, and the one after
+/// it is to be asked all the same.
+const MOST_STARTING: usize = 4;
+
 pub(crate) struct Worker {
     period: Duration,
     /// When it became longer.
@@ -276,8 +280,7 @@ impl Worker {
             let _ = again.send(Order::Strained { stream: number, opening });
         };
         let starting = &self.starting[usize::from(stream.playback)];
-        if Arc::strong_count(starting) > 1 {
-            // One that waits for its first frames, with its connection, is enough.
+        if Arc::strong_count(starting) > MOST_STARTING {
             return Err(late());
         }
         let (host, parts) = (self.hosts.open(stream.playback)?, &self.parts);

@@ -24,6 +24,8 @@ pub(crate) struct Port<F> {
     pub(crate) function: F,
     done: BTreeMap<TransferId, Completion>,
     next: u64,
+    /// Does its driver have the controller run?
+    pub(crate) runs: bool,
 }
 
 impl<F: Function> Port<F> {
@@ -39,6 +41,10 @@ impl<F: Function> Bus for Port<F> {
         assert_eq!(port, 1);
         self.collect();
     }
+
+    fn is_awake(&self) -> bool {
+        self.runs
+    }
 }
 
 impl<F: Function + 'static> Host<F> {
@@ -46,7 +52,7 @@ impl<F: Function + 'static> Host<F> {
     pub(crate) fn new(make: impl FnOnce(&Bench) -> F) -> Self {
         let bench = Bench::new(RAM);
         let function = make(&bench);
-        let port = Arc::new(Mutex::new(Port { function, done: BTreeMap::new(), next: 0 }));
+        let port = Arc::new(Mutex::new(Port { function, done: BTreeMap::new(), next: 0, runs: true }));
         Self { bench, port }
     }
 

@@ -31,12 +31,13 @@ pub trait Function: StateDyn + Send {
     /// may have finished others that waited), until there is none.
     fn collect(&mut self) -> Option<(TransferId, Completion)>;
 
-    /// Transfers are about to be cancelled: what is over by now is to be had by [`collect`](Self::collect), whoever has been woken.
-    fn settle(&mut self) {}
+    /// Transfers are about to be cancelled: what is over by now is to be had by [`collect`](Self::collect), whoever has been woken. Nothing
+    /// more is begun for that.
+    fn reap(&mut self) {}
 
-    /// Called after a wake: is its port's sleep to end for what it has to say (USB 2.0, 9.1.1.6)? Only with DEVICE_REMOTE_WAKEUP set. A hub
-    /// asks what is in its ports, and ends their sleep.
-    fn wake(&mut self) -> bool {
+    /// Called after a wake, and when its port has fallen asleep: is that sleep to end for what it has to say (USB 2.0, 9.1.1.6)? Only with
+    /// DEVICE_REMOTE_WAKEUP set. A hub asks what is in its ports, and ends their sleep.
+    fn remote_wakeup(&mut self) -> bool {
         false
     }
 
@@ -57,6 +58,9 @@ pub trait Function: StateDyn + Send {
 pub trait Bus: Send {
     /// Something in root port `port` (1 is the first), or behind it, has something to collect.
     fn woken(&mut self, port: u8);
+
+    /// Would it hear somebody who wakes it? Not while its driver has it stand: then nothing that sleeps can be woken.
+    fn is_awake(&self) -> bool;
 }
 
 /// What wakes a controller for one function. It locks the controller, so it is called by other threads than those in it.
@@ -77,5 +81,10 @@ impl Waker {
         if let Some(bus) = self.bus.upgrade() {
             bus.lock().unwrap_or_else(PoisonError::into_inner).woken(self.port);
         }
+    }
+
+    /// Would the controller hear that? Locks it, as [`Self::wake`] does.
+    pub fn is_heard(&self) -> bool {
+        self.bus.upgrade().is_some_and(|bus| bus.lock().unwrap_or_else(PoisonError::into_inner).is_awake())
     }
 }

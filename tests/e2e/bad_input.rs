@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use dormer_tests::guest::{Guest, Home};
-use dormer_tests::{media, medium_or_skip, program};
+use dormer_tests::{media, medium_or_skip, only_in_test_host, program};
 
 /// A small machine without a medium, for what needs any machine.
 const SMALL: [&str; 8] = ["--firmware", "bios", "--disk", "1G", "--memory", "256", "--cpus", "1"];
@@ -133,16 +133,9 @@ impl Drop for NoKvm {
     }
 }
 
-fn in_test_host() -> bool {
-    std::env::var_os("DORMER_TEST_HOST").is_some()
-}
-
 #[test]
 fn no_kvm() {
-    if !in_test_host() {
-        println!("skipped: /dev/kvm is only taken away in a test host");
-        return;
-    }
+    only_in_test_host!("/dev/kvm is only taken away in a test host");
     let home = Home::new();
     home.must(&[&["create", "kept"], SMALL.as_slice()].concat());
     let _no_kvm = NoKvm::new();
@@ -166,10 +159,7 @@ fn as_nobody(home: &Home, arguments: &[&str]) -> Output {
 
 #[test]
 fn no_permission_for_kvm() {
-    if !in_test_host() {
-        println!("skipped: permissions of /dev/kvm are only changed in a test host");
-        return;
-    }
+    only_in_test_host!("permissions of /dev/kvm are only changed in a test host");
     let home = Home::new();
     let own = Command::new("chown").arg("65534:65534").arg(home.path()).status();
     assert!(own.expect("chown can be run").success());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use api::control::Event;
 use dormer_tests::guest::{Guest, Home};
+use dormer_tests::only_in_test_host;
 use dormer_tests::program::{self, REQUEST, REQUESTS, SECTOR};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -40,10 +41,7 @@ fn mount(arguments: &[&str], at: &Path) {
 }
 
 fn goes_on(format: &str, bus: &[&str]) {
-    if std::env::var_os("DORMER_TEST_HOST").is_none() {
-        println!("skipped: file systems are only mounted in a test host");
-        return;
-    }
+    only_in_test_host!("file systems are only mounted in a test host");
     let home = Home::new();
     let folder = home.path().join("small");
     let small = SmallDisk::new(&folder);

@@ -14,6 +14,7 @@ use device::bench::{self, Random};
 use device::{Dma, Ram};
 use dormer_tests::gadget::{Microphone, Plugged};
 use dormer_tests::host_device::HostDevice as Peripheral;
+use dormer_tests::only_in_test_host;
 use usb::host::{self, Attendant, HostDevice, OpenError};
 use usb::memory::{Memory, Piece};
 use usb::{Completion, Direction, Endpoint, Fault, Function, Kind, Setup, Transfer, TransferId};
@@ -215,19 +216,9 @@ fn rw(operation: u8, block: u32, blocks: u16) -> Vec<u8> {
     command
 }
 
-/// Ends a test where there is no stick to be spoilt.
-macro_rules! in_the_test_host {
-    () => {
-        if std::env::var_os("DORMER_TEST_HOST").is_none() {
-            println!("skipped: only a test host has a stick");
-            return;
-        }
-    };
-}
-
 #[test]
 fn only_usbfs_is_taken() {
-    in_the_test_host!();
+    only_in_test_host!("only a test host has a stick");
     let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
     assert!(matches!(host::open(null.into()), Err(OpenError::NotUsbfs)));
     let stick = stick();
@@ -237,7 +228,7 @@ fn only_usbfs_is_taken() {
 
 #[test]
 fn the_stick_works_and_comes_back() {
-    in_the_test_host!();
+    only_in_test_host!("only a test host has a stick");
     let stick = stick();
     let hands = Hands::take(open(&stick));
     assert_eq!(stick.driver().as_deref(), Some("usbfs"));
@@ -301,7 +292,7 @@ fn the_stick_works_and_comes_back() {
 /// A second of sound, a packet a frame, as fast as it is played.
 #[test]
 fn loudspeakers_take_what_they_play() {
-    in_the_test_host!();
+    only_in_test_host!("only a test host has a stick");
     let speakers = device("USB Audio");
     assert_eq!(speakers.driver().as_deref(), Some("snd-usb-audio"));
     let hands = Hands::take(open(&speakers));
@@ -328,7 +319,7 @@ fn loudspeakers_take_what_they_play() {
 /// A second of a microphone, packet by packet.
 #[test]
 fn a_microphone_is_heard() {
-    in_the_test_host!();
+    only_in_test_host!("only a test host has a stick");
     let _plugged = Plugged::plug(Microphone::default());
     let microphone = Peripheral::appears(Microphone::NAME, SOON);
     let hands = Hands::take(open(&microphone));
@@ -345,7 +336,7 @@ fn a_microphone_is_heard() {
 /// Whatever a guest asks for, in whatever order, the device works when it is reset, and the host has it back.
 #[test]
 fn noise_does_no_harm() {
-    in_the_test_host!();
+    only_in_test_host!("only a test host has a stick");
     let stick = stick();
     let hands = Hands::take(open(&stick));
     let mut random = Random::new(5);
@@ -401,7 +392,7 @@ fn noise_does_no_harm() {
 
 #[test]
 fn an_engine_that_is_killed_leaves_no_device_behind() {
-    in_the_test_host!();
+    only_in_test_host!("only a test host has a stick");
     let stick = stick();
     let file = open(&stick);
     let copy = file.try_clone().unwrap();
@@ -421,7 +412,7 @@ fn an_engine_that_is_killed_leaves_no_device_behind() {
 
 #[test]
 fn what_is_pulled_out_answers_everything() {
-    in_the_test_host!();
+    only_in_test_host!("only a test host has a stick");
     let stick = stick();
     let hands = Hands::take(open(&stick));
     hands.begin();

@@ -12,7 +12,7 @@ use api::control::{Command as Order, Event};
 use api::usb::{Speed, UsbAttached, UsbGone, UsbStatus};
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
-use dormer_tests::{media, medium_or_skip, program};
+use dormer_tests::{media, medium_or_skip, only_in_test_host, program};
 use library::control::Client;
 
 /// From power on to the login.
@@ -55,10 +55,7 @@ fn attach(client: &mut Client, stick: &HostDevice) -> Child {
 #[test]
 fn linux_has_a_stick_of_the_host() {
     let medium = medium_or_skip!(media::DEBIAN_DISK.path());
-    if std::env::var_os("DORMER_TEST_HOST").is_none() {
-        println!("skipped: only a test host has a stick");
-        return;
-    }
+    only_in_test_host!("only a test host has a stick");
     let stick = HostDevice::called("HARDDRIVE").expect("the test host has a stick");
     fs::write(
         stick.disk(SHORT),

@@ -8,22 +8,25 @@ use std::time::Duration;
 use dormer_tests::gadget::Played;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
-use dormer_tests::{media, medium_or_skip};
+use dormer_tests::{media, medium_or_skip, only_in_test_host};
 
 /// From power on to the login.
 const BOOT: Duration = Duration::from_secs(900);
 const SHORT: Duration = Duration::from_secs(240);
 const NAME: &str = "usbtest";
 
-/// Number, how often, bytes, by how much they vary, pieces or what is queued at once; what it is about.
-/// What is read is of whole packets: the device sends no less, and more than there is room for is babble.
+/// Number, how often, bytes, by how much they vary, pieces or what is queued at once; what it is about. All bytes are compared with the
+/// pattern that both ends know. What is read is of whole packets: the device sends no less, and more than there is room for is babble.
+/// Not there are isochronous ones, those of interrupt endpoints, which this device has none of, and those that only measure.
 const TESTS: &[(u32, u32, u32, u32, u32, &str)] = &[
     (1, 50, 1024, 0, 0, "bulk writes"),
     (2, 50, 1024, 0, 0, "bulk reads"),
     (3, 50, 1024, 421, 0, "bulk writes of many lengths"),
     (4, 50, 4096, 1024, 0, "bulk reads of many lengths"),
     (5, 20, 1024, 0, 16, "scattered bulk writes"),
+    (5, 5, 65536, 0, 16, "large scattered bulk writes"),
     (6, 20, 1024, 0, 16, "scattered bulk reads"),
+    (6, 5, 65536, 0, 16, "large scattered bulk reads"),
     (7, 20, 1024, 421, 16, "scattered bulk writes of many lengths"),
     (8, 20, 4096, 1024, 16, "scattered bulk reads of many lengths"),
     (9, 20, 0, 0, 0, "the requests of chapter 9"),
@@ -38,14 +41,13 @@ const TESTS: &[(u32, u32, u32, u32, u32, &str)] = &[
     (20, 20, 1024, 0, 0, "reads to odd addresses that are not mapped before"),
     (21, 20, 1024, 421, 0, "requests with data at odd addresses"),
     (24, 10, 1024, 0, 16, "a queue that is taken back"),
-    (27, 10, 65536, 0, 8, "large bulk writes"),
-    (28, 10, 65536, 0, 8, "large bulk reads"),
     (29, 20, 1024, 0, 0, "writes, and a toggle that is cleared between them"),
 ];
 
 #[test]
 fn the_kernels_tests_pass_in_a_guest() {
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
+    only_in_test_host!("only a test host gets gadgets");
     let home = Home::new();
     let disk = disk.to_str().expect("a path of plain characters");
     home.must(&["create", NAME, "--disk", disk, "--profile", "linux", "--os", "debian13", "--firmware", "bios"]);
@@ -66,7 +68,7 @@ fn the_kernels_tests_pass_in_a_guest() {
             Played::NAME
         );
         assert_eq!(guest.shell(&there, SHORT), speed);
-        guest.shell(&format!("modprobe usbtest; udevadm settle; ls -d {folder}/*:1.0/driver"), SHORT);
+        guest.shell(&format!("modprobe usbtest pattern=1; udevadm settle; ls -d {folder}/*:1.0/driver"), SHORT);
         let node = guest.shell(&format!("cat {folder}/busnum {folder}/devnum"), SHORT);
         let numbers: Vec<u32> = node.split_whitespace().map(|word| word.parse().expect("a number")).collect();
         let node = format!("/dev/bus/usb/{:03}/{:03}", numbers[0], numbers[1]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::machine::MacAddress;
 use dormer_tests::guest::{Guest, Home};
-use dormer_tests::{media, medium_or_skip};
+use dormer_tests::{media, medium_or_skip, only_in_test_host};
 use serde_json::Value;
 
 /// From power on to the login.
@@ -111,10 +111,7 @@ fn captured(bytes: &[u8], one: MacAddress, two: MacAddress) {
 #[test]
 fn a_machine_is_on_a_tap_device_and_on_a_bridge() {
     // It makes devices and allows the bridge helper to use one: nothing to do to somebody's computer.
-    if std::env::var_os("DORMER_TEST_HOST").is_none() {
-        println!("skipped: only in the test host");
-        return;
-    }
+    only_in_test_host!("only in the test host");
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
     host(
         "modprobe -a tun bridge; ip tuntap add dev dormer0 mode tap; ip addr add 192.168.8.1/24 dev dormer0; ip link set dormer0 up",

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use dormer_tests::guest::{Guest, Home};
-use dormer_tests::program;
+use dormer_tests::{only_in_test_host, program};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -51,10 +51,7 @@ fn is_direct(home: &Home, name: &str, image: &Path) -> bool {
 }
 
 fn is_written(format: &str, bus: &[&str]) {
-    if std::env::var_os("DORMER_TEST_HOST").is_none() {
-        println!("skipped: file systems are only mounted in a test host");
-        return;
-    }
+    only_in_test_host!("file systems are only mounted in a test host");
     let home = Home::new();
     let folder = home.path().join("ext4");
     let _mounted = Ext4::new(&folder);

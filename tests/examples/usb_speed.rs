@@ -13,6 +13,7 @@
 //!
 //! `usb_speed [MIB]`: of so many (64).
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -153,9 +154,9 @@ fn both(guest: &mut impl Machine, driver: &str, count: u32, forced: Option<&str>
 
 fn measure(guest: &mut impl Machine, command: &str) -> Measured {
     let process = guest.process();
-    let before = processor_time(process);
+    let before = processor_times(process);
     let said = serial::shell(guest, command, LONG);
-    let spent = processor_time(process) - before;
+    let spent = spent_since(&before, process);
     let numbers = Regex::new(r"^(\d+) bytes .*, ([\d.e-]+) s,").expect("a regular expression");
     let found = numbers.captures(&said).unwrap_or_else(|| panic!("dd says: {said}"));
     let [bytes, seconds] = [1, 2].map(|at| found[at].parse::<f64>().expect("a number"));
@@ -168,24 +169,30 @@ fn idle(guest: &mut impl Machine) -> f64 {
     // Whatever follows what was done before.
     serial::shell(guest, "sleep 15", LONG);
     let process = guest.process();
-    let before = processor_time(process);
+    let before = processor_times(process);
     serial::shell(guest, &format!("sleep {SECONDS}"), LONG);
-    (processor_time(process) - before) * 1e3 / f64::from(SECONDS)
+    spent_since(&before, process) * 1e3 / f64::from(SECONDS)
 }
 
 fn round(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-/// Seconds that a process had, by its threads' `schedstat` (the kernel's Documentation/scheduler/sched-stats.rst): exact, where
-/// proc_pid_stat(5) has hundredths. Threads that have ended are not in it.
-fn processor_time(process: u32) -> f64 {
+/// Nanoseconds that each thread of a process had, by its `schedstat` (the kernel's Documentation/scheduler/sched-stats.rst): exact, where
+/// proc_pid_stat(5) has hundredths.
+fn processor_times(process: u32) -> HashMap<OsString, u64> {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the engine runs").flatten();
-    let spent = threads.filter_map(|thread| {
+    let time = |thread: std::fs::DirEntry| {
         let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    spent.sum::<u64>() as f64 / 1e9
+        Some((thread.file_name(), text.split_whitespace().next()?.parse().ok()?))
+    };
+    threads.filter_map(time).collect()
+}
+
+/// Seconds that a process had since then. Threads that have ended meanwhile are not counted, neither what they had before.
+fn spent_since(before: &HashMap<OsString, u64>, process: u32) -> f64 {
+    let spent = |(thread, time): (OsString, u64)| time.saturating_sub(before.get(&thread).copied().unwrap_or(0));
+    processor_times(process).into_iter().map(spent).sum::<u64>() as f64 / 1e9
 }
 
 fn compare(what: &str, ours: [Measured; 2], theirs: [Measured; 2]) {

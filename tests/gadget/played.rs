@@ -21,7 +21,8 @@ impl Played {
     /// The kernel has no such gadget, or one is plugged in already. So it is with the others.
     pub fn zero(is_super: bool) -> Self {
         // The numbers by which usbtest knows it.
-        Self::plug(["0x0525", "0xa4a0"], "SourceSink.0", &[], is_super)
+        // Bytes that are those of their place, modulo 63.
+        Self::plug(["0x0525", "0xa4a0"], "SourceSink.0", &[("pattern", "1")], is_super)
     }
 
     /// A stick at SuperSpeed, whose bytes are this file's.
@@ -33,6 +34,7 @@ impl Played {
     }
 
     fn plug([vendor, product]: [&str; 2], function: &'static str, settings: &[(&str, &str)], is_super: bool) -> Self {
+        assert!(crate::is_test_host(), "nobody's own computer gets gadgets");
         let speed = if is_super { ["is_super_speed=1"].as_slice() } else { &[] };
         run("modprobe", &[&["dummy_hcd"], speed].concat());
         run("modprobe", &["libcomposite"]);
@@ -56,6 +58,8 @@ impl Played {
         let [from, to] = ["functions", "configs/c.1"].map(|place| gadget.folder.join(place).join(function));
         std::os::unix::fs::symlink(from, to).expect("the configuration takes the function");
         gadget.put("UDC", "dummy_udc.0");
+        let most = fs::read_to_string("/sys/class/udc/dummy_udc.0/maximum_speed").expect("the controller is there");
+        assert_eq!(most.trim() == "super-speed", is_super, "dummy_hcd was there before");
         gadget
     }
 

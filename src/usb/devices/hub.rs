@@ -272,7 +272,11 @@ impl Port {
                 self.status |= Status::ENABLED;
                 self.changes |= Changes::RESET;
             }
-            feature::SUSPEND if self.status.contains(Status::ENABLED) => self.status |= Status::SUSPENDED,
+            feature::SUSPEND if self.status.contains(Status::ENABLED) => {
+                self.status |= Status::SUSPENDED;
+                // What was done before, and not told, wakes it at once.
+                self.remote_wakeup();
+            }
             feature::RESET | feature::SUSPEND | feature::INDICATOR => {}
             _ => return false,
         }
@@ -301,9 +305,9 @@ impl Port {
     }
 
     /// Ends its sleep, if that is to be. Does the hub's end too?
-    fn wake(&mut self) -> bool {
+    fn remote_wakeup(&mut self) -> bool {
         let enabled = self.status.contains(Status::ENABLED);
-        let wakes = enabled && self.function.as_mut().is_some_and(|function| function.wake());
+        let wakes = enabled && self.function.as_mut().is_some_and(|function| function.remote_wakeup());
         if wakes && self.status.contains(Status::SUSPENDED) {
             self.status -= Status::SUSPENDED;
             self.changes |= Changes::SUSPENDED;
@@ -390,9 +394,9 @@ impl Function for Hub {
         self.ports.iter_mut().find_map(|port| port.function.as_mut()?.collect())
     }
 
-    fn wake(&mut self) -> bool {
+    fn remote_wakeup(&mut self) -> bool {
         // Whoever is behind a hub wakes through it, whatever it may itself (USB 2.0, 11.9). All that want to, not the first alone.
-        let woken = self.ports.iter_mut().map(Port::wake).filter(|wakes| *wakes).count();
+        let woken = self.ports.iter_mut().map(Port::remote_wakeup).filter(|wakes| *wakes).count();
         woken > 0 || self.standard.may_wake() && self.changes() != 0
     }
 

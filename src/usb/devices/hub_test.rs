@@ -99,7 +99,7 @@ fn a_keyboard_behind_it() {
     port_request(&host, 1, 18, 2).unwrap();
     assert!(keys.listens());
     // Or because of a key, which the whole hub's sleep would end for.
-    let wakes = || host.port().function.wake();
+    let wakes = || host.port().function.remote_wakeup();
     port_request(&host, 3, feature::SUSPEND, 2).unwrap();
     keys.key(48, true);
     assert!(!wakes(), "it was not let");
@@ -108,6 +108,10 @@ fn a_keyboard_behind_it() {
     let transfer = transfer(1002, Endpoint::CONTROL, Kind::Control(may_wake), &[]);
     assert_eq!(host.port().function.child(2).unwrap().submit(transfer), Some(Completion::done(0)));
     assert!(wakes());
+    assert_eq!(status(&host, 2), (0x0503, 4));
+    port_request(&host, 1, 18, 2).unwrap();
+    // There is still a key to tell of: it does not fall asleep.
+    port_request(&host, 3, feature::SUSPEND, 2).unwrap();
     assert_eq!(status(&host, 2), (0x0503, 4));
     port_request(&host, 1, 18, 2).unwrap();
     port_request(&host, 1, feature::ENABLE, 2).unwrap();

@@ -120,11 +120,6 @@ impl Shared {
         }
     }
 
-    /// The function looks now, without having been woken.
-    pub(super) fn have_turn(&self) {
-        self.turn.store(true, SeqCst);
-    }
-
     /// The controller is to collect in a while.
     pub(super) fn call_back_later(&self) {
         self.order(|orders| orders.starved = true);

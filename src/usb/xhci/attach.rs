@@ -63,16 +63,16 @@ impl Xhci {
 impl Bus for Xhci {
     fn woken(&mut self, port: u8) {
         if (1..=self.ports.len()).contains(&usize::from(port)) {
-            if self.function(port).is_some_and(|function| function.wake()) {
-                self.change_port(port, |port| {
-                    port.wake();
-                });
-            }
+            self.end_sleep(port);
             if self.is_running() {
                 self.collect(port);
                 self.work();
             }
             self.update();
         }
+    }
+
+    fn is_awake(&self) -> bool {
+        self.is_running()
     }
 }

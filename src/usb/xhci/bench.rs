@@ -136,7 +136,7 @@ impl Function for Shared {
         self.with(|tester| (!tester.done.is_empty()).then(|| tester.done.remove(0)))
     }
 
-    fn wake(&mut self) -> bool {
+    fn remote_wakeup(&mut self) -> bool {
         self.with(|tester| tester.wakes)
     }
 

@@ -315,7 +315,7 @@ impl Xhci {
         if let Some(slot) = self.slots.get(usize::from(trb.slot()).wrapping_sub(1)).and_then(Option::as_ref)
             && let Some(function) = placed(&mut self.ports, slot)
         {
-            function.settle();
+            function.reap();
         }
         self.collect_of(trb.slot(), COLLECTED);
         let endpoint = self.endpoint_in(trb, &[EndpointState::Running])?;

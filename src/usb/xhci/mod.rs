@@ -244,6 +244,11 @@ impl Xhci {
         result
     }
 
+    /// What is in a port may have something to say.
+    fn end_sleep(&mut self, number: u8) {
+        self.change_port(number, Port::remote_wakeup);
+    }
+
     fn tell_port(&mut self, number: u8) {
         self.registers.status |= Status::PORT_CHANGE.bits();
         let event = Trb::event(EventKind::PortStatusChange, Code::Success, u64::from(number) << 24, 0);
@@ -350,6 +355,10 @@ impl Xhci {
         let Outcome { reset, stopped, resumed } = self.change_port(number, |port| port.write_status(value));
         if reset || stopped {
             self.take_back_all(Some(number));
+        }
+        if stopped {
+            // What was done before it slept, and not told, wakes it as well.
+            self.end_sleep(number);
         }
         if resumed {
             self.make_all_due();

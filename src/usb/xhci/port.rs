@@ -127,14 +127,14 @@ impl Port {
         self.state.changes |= PortStatus::CONNECT_CHANGE.bits();
     }
 
-    /// What is in it asks to be heard while the port sleeps. Was that so?
-    pub(super) fn wake(&mut self) -> bool {
-        let sleeps = self.state.link == Link::U3 && self.function.is_some();
-        if sleeps {
+    /// Ends its sleep, if it sleeps and what is in it, or behind that, has something to say.
+    pub(super) fn remote_wakeup(&mut self) {
+        // Asked in any case: a hub ends the sleep of its own ports.
+        let wakes = self.function.as_mut().is_some_and(|function| function.remote_wakeup());
+        if wakes && self.state.link == Link::U3 {
             self.state.link = Link::Resume;
             self.state.changes |= PortStatus::LINK_CHANGE.bits();
         }
-        sleeps
     }
 
     /// PORTSC.

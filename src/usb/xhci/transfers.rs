@@ -279,7 +279,8 @@ impl Xhci {
         let cancelled = endpoint.rewind();
         let slot = &*slot;
         if let Some(function) = placed(&mut self.ports, slot) {
-            for id in cancelled {
+            // The newest first: none of them has its turn for another that is gone.
+            for id in cancelled.into_iter().rev() {
                 function.cancel(id);
             }
         }
@@ -381,7 +382,7 @@ impl Xhci {
                 broken.extend(ids.map(|id| (at as u8 + 1, number as u8 + 1, id)));
             }
         }
-        for &(slot, _, id) in &broken {
+        for &(slot, _, id) in broken.iter().rev() {
             let slot = self.slots[usize::from(slot) - 1].as_ref();
             if let Some(function) = slot.and_then(|slot| placed(&mut self.ports, slot)) {
                 function.cancel(id);

@@ -95,6 +95,13 @@ fn a_port_follows_what_is_in_it() {
     m.write(port_at(1), 0x1_0200);
     assert_eq!(m.read(port_at(1)), 0x40_0603);
     assert_eq!(m.events().len(), 2);
+    // What has something to say when it is to sleep wakes at once.
+    m.write(port_at(1), 0x41_0260);
+    assert_eq!(m.read(port_at(1)), 0x40_07e3);
+    assert_eq!(m.events().len(), 1);
+    m.write(port_at(1), 0x41_0200);
+    assert_eq!(m.read(port_at(1)), 0x40_0603);
+    m.events();
     // Without the strobe PLS is not written; ones to PED disable.
     m.write(port_at(9), 0x260);
     assert_eq!(m.read(port_at(9)), 0x1203);

@@ -63,6 +63,8 @@ pub(super) struct Usb {
     look: Option<glib::SourceId>,
     /// It was asked, and has not answered.
     asking: Cell<bool>,
+    /// Something has been done since: what it answers then is of before.
+    again: Cell<bool>,
     input: relm4::Sender<ConsoleMsg>,
 }
 
@@ -104,6 +106,7 @@ impl Usb {
             busy: HashSet::new(),
             look: None,
             asking: Cell::new(false),
+            again: Cell::new(false),
             input: input.clone(),
         }
     }
@@ -152,6 +155,9 @@ impl Usb {
     /// What it answered. Nobody can give a hub away.
     pub(super) fn take(&self, devices: Vec<Device>) {
         self.asking.set(false);
+        if self.again.take() {
+            return self.ask_again();
+        }
         self.devices.replace(devices.into_iter().filter(|device| device.kind != Kind::Hub).collect());
     }
 
@@ -183,6 +189,7 @@ impl Usb {
     /// What became of it.
     pub(super) fn answered(&mut self, wish: &UsbWish) {
         self.busy.remove(wish.port());
+        self.again.set(self.asking.get());
         self.ask_again();
     }
 

@@ -82,7 +82,7 @@ fn all_describe_themselves() {
 #[test]
 fn who_sleeps_is_woken_and_hears_what_woke_it() {
     let (host, mut keys, id) = started::<Keyboard>();
-    let wakes = || host.port().function.wake();
+    let wakes = || host.port().function.remote_wakeup();
     keys.key(30, true);
     assert!(fetched(&host, id).is_some());
     keys.key(30, false);
@@ -98,9 +98,17 @@ fn who_sleeps_is_woken_and_hears_what_woke_it() {
     host.request(0, 1, 1, 0, Data::Out(&[])).unwrap();
     keys.key(48, false);
     assert!(keys.listens() && !wakes());
-    let (reports, _) = drain(&host, poll(&host));
+    let (reports, id) = drain(&host, poll(&host));
     assert_eq!(reports.iter().map(|report| report[2]).collect::<Vec<_>>(), [5, 0]);
+    host.cancel(id);
     host.request(0, 3, 1, 0, Data::Out(&[])).unwrap();
+    // A driver that has its controller stand hears nobody: what is done then is for others.
+    host.port().runs = false;
+    assert!(!keys.listens());
+    keys.key(30, true);
+    assert!(!wakes());
+    host.port().runs = true;
+    assert!(keys.listens());
     host.reset();
     keys.key(30, true);
     assert!(!keys.listens() && !wakes());

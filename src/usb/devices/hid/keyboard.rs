@@ -180,7 +180,7 @@ impl Sink<Keyboard> {
 
 impl KeySink for Sink<Keyboard> {
     fn listens(&self) -> bool {
-        self.is_polled()
+        self.is_listening()
     }
 
     fn key(&mut self, code: u16, down: bool) {

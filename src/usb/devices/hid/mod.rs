@@ -2,7 +2,8 @@
 //!
 //! A device is a [`Hid`] over a [`Model`], which is what the person does and what reports are made of it. The model has a mutex of
 //! its own and is shared with a [`Sink`], through which the machine's owner tells it of keys and movements; what the guest does
-//! not fetch waits in the model, up to a bound. The sink listens while the guest asks for reports, and while it sleeps.
+//! not fetch waits in the model, up to a bound. The sink listens while the guest asks for reports, and while it sleeps and would hear that it
+//! is woken.
 //!
 //! They run at high speed: every guest that has a driver for xHCI takes that, packets of endpoint 0 have one size there, which spares
 //! firmware a step, and polls come as often as a millisecond or more where full speed's old hubs would need split transactions.
@@ -124,9 +125,21 @@ pub trait Model: Default + Send + 'static {
 #[derive(Default)]
 struct Shared<M> {
     model: M,
-    listens: bool,
+    /// The host asks for reports.
+    polled: bool,
+    /// It sleeps, or may fall asleep, and is to be woken by them.
+    may_wake: bool,
+    /// It has been woken by one, and has not asked yet.
+    woke: bool,
     /// What is held is to be told again.
     again: bool,
+}
+
+impl<M> Shared<M> {
+    /// The host is to hear of what is done, whoever hears of a wake.
+    fn is_listening(&self) -> bool {
+        self.polled || self.woke
+    }
 }
 
 fn lock<M>(shared: &Mutex<Shared<M>>) -> MutexGuard<'_, Shared<M>> {
@@ -144,8 +157,6 @@ pub struct Hid<M: Model> {
     idle: u8,
     /// Where that comes from.
     repeat: Option<(Timer, Clock)>,
-    /// The host asks for reports, or is to be woken by them.
-    polled: bool,
 }
 
 /// The saved device.
@@ -156,6 +167,7 @@ pub struct HidState<S> {
     boot: bool,
     idle: u8,
     polled: bool,
+    woke: bool,
 }
 
 /// Where the machine's owner puts what the person does.
@@ -194,7 +206,6 @@ impl<M: Model> Hid<M> {
             boot: false,
             idle: 0,
             repeat: None,
-            polled: false,
         }
     }
 
@@ -261,10 +272,9 @@ impl<M: Model> Hid<M> {
                 self.pending.fail(REPORTS, Fault::Transaction);
             }
             Change::Halted(endpoint) => self.pending.fail(endpoint, Fault::Stall),
-            // A guest that sleeps asks when it has been woken, and wants to hear what woke it.
-            Change::Nothing if self.standard.may_wake() => self.set_polled(true),
             Change::Setting | Change::Cleared(_) | Change::Nothing => {}
         }
+        lock(&self.shared).may_wake = self.standard.may_wake();
         reply.complete(setup, &transfer.memory)
     }
 
@@ -273,10 +283,9 @@ impl<M: Model> Hid<M> {
         (self.boot, self.idle) = (false, 0);
         let mut shared = lock(&self.shared);
         shared.model.reset();
-        shared.again = false;
+        (shared.polled, shared.may_wake, shared.woke, shared.again) = (false, false, false, false);
         drop(shared);
         self.arm();
-        self.set_polled(false);
     }
 
     /// The host asks, and there is nothing new: what is held is told again in time.
@@ -286,11 +295,6 @@ impl<M: Model> Hid<M> {
             true => timer.arm(clock.now() + Duration::from_millis(u64::from(self.idle) * 4)),
             false => timer.cancel(),
         }
-    }
-
-    fn set_polled(&mut self, polled: bool) {
-        self.polled = polled;
-        lock(&self.shared).listens = polled && self.standard.is_configured();
     }
 
     /// Puts the next report into a transfer; `None` when there is nothing to tell.
@@ -329,7 +333,9 @@ impl<M: Model> Function for Hid<M> {
                 if let Err(fault) = self.standard.admit(transfer.endpoint) {
                     return Some(Completion::failed(fault));
                 }
-                self.set_polled(true);
+                let mut shared = lock(&self.shared);
+                (shared.polled, shared.woke) = (true, false);
+                drop(shared);
                 if self.pending.first(REPORTS).is_none()
                     && let Some(completion) = self.report(&transfer)
                 {
@@ -348,12 +354,15 @@ impl<M: Model> Function for Hid<M> {
         self.pending.cancel(id);
         // A driver that takes its polls back has stopped.
         if waited && self.pending.first(REPORTS).is_none() {
-            self.set_polled(false);
+            lock(&self.shared).polled = false;
         }
     }
 
-    fn wake(&mut self) -> bool {
-        self.standard.may_wake() && lock(&self.shared).model.is_ready()
+    fn remote_wakeup(&mut self) -> bool {
+        let mut shared = lock(&self.shared);
+        let wakes = shared.may_wake && shared.model.is_ready();
+        shared.woke |= wakes && !shared.polled;
+        wakes
     }
 
     fn collect(&mut self) -> Option<(TransferId, Completion)> {
@@ -369,8 +378,8 @@ impl<M: Model> Function for Hid<M> {
 impl<M: Model> Sink<M> {
     /// Tells the model, and lets the controller fetch what comes of it.
     fn tell(&self, what: impl FnOnce(&mut M, bool)) {
+        let listens = self.is_listening();
         let mut shared = lock(&self.shared);
-        let listens = shared.listens;
         what(&mut shared.model, listens);
         let ready = shared.model.is_ready();
         drop(shared);
@@ -388,9 +397,14 @@ impl<M: Model> Sink<M> {
         });
     }
 
-    /// Does the guest ask for reports?
-    fn is_polled(&self) -> bool {
-        lock(&self.shared).listens
+    /// Does the guest ask for reports, or would it be woken by one?
+    fn is_listening(&self) -> bool {
+        let (listens, may_wake) = {
+            let shared = lock(&self.shared);
+            (shared.is_listening(), shared.may_wake)
+        };
+        // The controller is not locked while the model is: it locks the model itself.
+        listens || may_wake && self.waker.is_heard()
     }
 }
 
@@ -412,26 +426,33 @@ impl<M: Model> State for Hid<M> {
     type Saved = HidState<M::Saved>;
 
     fn save(&self) -> Self::Saved {
-        let Self { standard, shared, pending: _, boot, idle, repeat: _, polled } = self;
+        let Self { standard, shared, pending: _, boot, idle, repeat: _ } = self;
+        let Shared { model, polled, may_wake: _, woke, again: _ } = &*lock(shared);
         HidState {
             standard: standard.save(),
-            model: lock(shared).model.save(),
+            model: model.save(),
             boot: *boot,
             idle: *idle,
             polled: *polled,
+            woke: *woke,
         }
     }
 
     fn restore(&mut self, saved: Self::Saved) -> Result<(), RestoreError> {
-        let HidState { standard, model, boot, idle, polled } = saved;
+        let HidState { standard, model, boot, idle, polled, woke } = saved;
         if boot && M::BOOT.is_none() {
             return Err(Self::impossible("protocol"));
         }
         self.pending.clear();
         self.standard.restore(standard).map_err(Self::impossible)?;
-        lock(&self.shared).model.restore(model).map_err(Self::impossible)?;
+        let mut shared = lock(&self.shared);
+        shared.model.restore(model).map_err(Self::impossible)?;
+        // Who has no configuration is not asked.
+        let configured = self.standard.is_configured();
+        (shared.polled, shared.woke) = (polled && configured, woke && configured);
+        shared.may_wake = self.standard.may_wake();
+        drop(shared);
         (self.boot, self.idle) = (boot, idle);
-        self.set_polled(polled);
         Ok(())
     }
 }

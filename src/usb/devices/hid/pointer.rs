@@ -200,7 +200,7 @@ impl<P: Place> Model for Pointer<P> {
 
 impl<P: Place> PointerSink for Sink<Pointer<P>> {
     fn listens(&self) -> bool {
-        self.is_polled()
+        self.is_listening()
     }
 
     fn is_absolute(&self) -> bool {

@@ -59,8 +59,6 @@ pub struct HostDevice {
     done: VecDeque<(TransferId, Completion)>,
     /// The guest has forgotten some of what is in flight.
     orphans: bool,
-    /// The guest lets it end the guest's sleep.
-    may_wake: bool,
     /// Nothing but questions since the last reset.
     fresh: bool,
     gone: bool,
@@ -86,7 +84,6 @@ impl HostDevice {
             waiting: VecDeque::new(),
             done: VecDeque::new(),
             orphans: false,
-            may_wake: false,
             fresh: true,
             gone: false,
         }
@@ -190,20 +187,26 @@ impl HostDevice {
         if !self.busy.is_empty() || self.gone || !self.shared.take_turn() {
             return;
         }
-        loop {
-            match self.shared.usbfs.reap() {
-                Ok(reaped) => self.reaped(reaped),
-                Err(Errno::NODEV) => {
-                    self.lose();
-                    return;
-                }
-                Err(_) => break,
-            }
-        }
-        for way in self.lanes.keys().copied().collect::<Vec<_>>() {
+        self.reap_all();
+        // Who has waited longest gets memory first.
+        let oldest = |(way, lane): (&Way, &Lane)| Some((lane.jobs.get(lane.unsent())?.transfer.id, *way));
+        let mut ways: Vec<_> = self.lanes.iter().filter_map(oldest).collect();
+        ways.sort_unstable();
+        for (_, way) in ways {
             self.pump(way);
         }
         self.lanes.retain(|_, lane| !lane.jobs.is_empty());
+    }
+
+    /// Takes from the kernel what is over.
+    fn reap_all(&mut self) {
+        loop {
+            match self.shared.usbfs.reap() {
+                Ok(reaped) => self.reaped(reaped),
+                Err(Errno::NODEV) => return self.lose(),
+                Err(_) => return,
+            }
+        }
     }
 
     /// The device is gone: nothing gets an answer any more.
@@ -233,7 +236,6 @@ impl Function for HostDevice {
         }
         self.orphans = true;
         self.discard_orphans();
-        self.may_wake = false;
         self.guests = 0;
         // Guests reset a device before they look at it, some twice, which not every device is up to.
         if !std::mem::replace(&mut self.fresh, true) && !self.gone {
@@ -288,12 +290,15 @@ impl Function for HostDevice {
         self.done.pop_front()
     }
 
-    fn settle(&mut self) {
-        self.shared.have_turn();
-    }
-
-    fn wake(&mut self) -> bool {
-        self.may_wake
+    fn reap(&mut self) {
+        if self.busy.is_empty() && !self.gone && self.shared.is_running() {
+            self.shared.take_turn();
+            self.reap_all();
+            if !self.lanes.is_empty() {
+                // What is left is sent when those that are to go are gone.
+                self.shared.call_back();
+            }
+        }
     }
 
     fn endpoint_reset(&mut self, endpoint: Endpoint, streams: u16) {
@@ -334,7 +339,6 @@ impl State for HostDevice {
             waiting: _,
             done: _,
             orphans: _,
-            may_wake: _,
             fresh: _,
             gone: _,
         } = self;

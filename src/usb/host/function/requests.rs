@@ -60,12 +60,10 @@ impl HostDevice {
             // U1_ENABLE, U2_ENABLE, LTM_ENABLE, SET_SEL, SET_ISOCH_DELAY: of the wire, which is the host's (USB 3.2, 9.4).
             (0x00, 1 | 3) if (48..=50).contains(&value) => Answer::Done,
             (0x00, 48 | 49) => Answer::Done,
-            // DEVICE_REMOTE_WAKEUP.
-            (0x00, 1 | 3) if value == 1 => {
-                self.fresh = false;
-                self.may_wake = request == 3;
-                Answer::Pass
-            }
+            // DEVICE_REMOTE_WAKEUP: the device does not sleep, and was not said to wake anybody.
+            (0x00, 1 | 3) if value == 1 => Answer::Refused,
+            // FUNCTION_SUSPEND: of the guest's wire alone.
+            (0x01, 1 | 3) if value == 0 => Answer::Done,
             // Never comes here, and the address is the host's.
             (0x00, 5) => Answer::Refused,
             // Questions: a status, a descriptor.

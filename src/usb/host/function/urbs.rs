@@ -6,7 +6,7 @@ use super::super::descriptors::{Pipe, Transfers};
 use super::super::usbfs::{PACKETS, Reaped, Urb, UrbKind};
 use super::lane::{Lane, URBS};
 use super::{HostDevice, Way};
-use crate::{Completion, Direction, Endpoint, Fault, Kind, Speed, TransferId};
+use crate::{Completion, Direction, Endpoint, Fault, Kind, Setup, Speed, TransferId};
 
 /// Most bytes on their way: a part of the 16 MiB that the kernel gives all of usbfs (`usbfs_memory_mb`). An endpoint with nothing on its way
 /// has as much again: what others wait for may come only of what it has to say.
@@ -16,6 +16,10 @@ pub(super) const LONG: u64 = 1 << 20;
 pub(super) const SHORT: u64 = 16 << 10;
 /// Microseconds that an isochronous URB lasts, so that what is played is not late.
 const LASTS: u32 = 4000;
+
+/// Where `bmAttributes` is in a configuration's descriptor, and what it says of waking.
+const ATTRIBUTES: usize = 7;
+const REMOTE_WAKEUP: u8 = 1 << 5;
 
 /// A URB in flight: whose it is.
 pub(super) struct Flight {
@@ -154,7 +158,7 @@ impl HostDevice {
                 false
             }
             Errno::NOMEM | Errno::AGAIN => {
-                if self.flights.is_empty() {
+                if self.bytes < SHORT as usize {
                     // None of ours will be free: less may be there.
                     self.piece = (self.piece / 2).max(SHORT);
                 }
@@ -194,6 +198,10 @@ impl HostDevice {
         let asked = job.sent - job.moved;
         let (moved, error) = reaped.outcome;
         let memory = &job.transfer.memory;
+        let mut reaped = reaped;
+        if let Kind::Control(setup) = job.transfer.kind {
+            hide_wakeup(setup, &mut reaped.buffer[8..], reaped.outcome.0);
+        }
         let (data, at) = match job.transfer.kind {
             Kind::Control(setup) => (setup.direction() == Direction::In, 8),
             _ => (way.0.direction == Direction::In, 0),
@@ -243,6 +251,16 @@ impl HostDevice {
     }
 }
 
+/// A configuration's descriptor says that its device wakes nobody (USB 2.0, 9.6.3): the host lets it not sleep, whatever the guest does with its
+/// port. Guests leave devices awake that would have to wake them.
+fn hide_wakeup(setup: Setup, data: &mut [u8], moved: usize) {
+    let [_, kind] = setup.value.to_le_bytes();
+    let describes = (setup.kind, setup.request) == (0x80, 6) && (kind == 2 || kind == 7);
+    if let (true, Some(attributes)) = (describes && moved > ATTRIBUTES, data.get_mut(ATTRIBUTES)) {
+        *attributes &= !REMOTE_WAKEUP;
+    }
+}
+
 /// A URB's packets are over: each is a transfer, with a place of its own in the buffer.
 fn packets_over(lane: &mut Lane, flight: &Flight, reaped: &Reaped) -> Vec<(TransferId, Completion)> {
     let cancelled = matches!(reaped.outcome.1, Some(Errno::NOENT | Errno::CONNRESET));
@@ -269,5 +287,23 @@ fn fault(error: Errno) -> Fault {
         Errno::OVERFLOW => Fault::Babble,
         Errno::XDEV => Fault::Missed,
         _ => Fault::Transaction,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_configuration_says_of_waking_is_not_passed_on() {
+        let descriptor = [9, 2, 34, 0, 1, 1, 0, 0xa0, 50];
+        let seen = |kind: u16, moved| {
+            let mut data = descriptor;
+            let setup = Setup { kind: 0x80, request: 6, value: kind << 8, index: 0, length: 9 };
+            hide_wakeup(setup, &mut data, moved);
+            data[ATTRIBUTES]
+        };
+        assert_eq!((seen(2, 9), seen(7, 8), seen(2, 7), seen(1, 9), seen(3, 9)), (0x80, 0x80, 0xa0, 0xa0, 0xa0));
+        hide_wakeup(Setup { kind: 0x80, request: 6, value: 0x200, index: 0, length: 4 }, &mut [9, 2, 34, 0], 9);
     }
 }
