@@ -118,13 +118,17 @@ pub enum UsbKey {
     Keyboard,
     /// `tablet`.
     Tablet,
+    /// `mouse`.
+    Mouse,
+    /// `hub`.
+    Hub,
     /// `rules`: which of this computer's USB devices it gets, and when.
     Rules,
 }
 
 impl UsbKey {
     /// All of them, as people are shown them.
-    pub const ALL: [Self; 4] = [Self::Controller, Self::Tablet, Self::Keyboard, Self::Rules];
+    pub const ALL: [Self; 6] = [Self::Controller, Self::Tablet, Self::Mouse, Self::Keyboard, Self::Hub, Self::Rules];
 }
 
 /// What a setting takes.
@@ -245,6 +249,8 @@ impl fmt::Display for Key {
             Self::Usb(UsbKey::Controller) => f.write_str("usb.controller"),
             Self::Usb(UsbKey::Keyboard) => f.write_str("usb.keyboard"),
             Self::Usb(UsbKey::Tablet) => f.write_str("usb.tablet"),
+            Self::Usb(UsbKey::Mouse) => f.write_str("usb.mouse"),
+            Self::Usb(UsbKey::Hub) => f.write_str("usb.hub"),
             Self::Usb(UsbKey::Rules) => f.write_str("usb.rules"),
             Self::Autostart => f.write_str("autostart"),
             Self::Notes => f.write_str("notes"),
@@ -305,6 +311,8 @@ impl FromStr for Key {
             "usb.controller" => Ok(Self::Usb(UsbKey::Controller)),
             "usb.keyboard" => Ok(Self::Usb(UsbKey::Keyboard)),
             "usb.tablet" => Ok(Self::Usb(UsbKey::Tablet)),
+            "usb.mouse" => Ok(Self::Usb(UsbKey::Mouse)),
+            "usb.hub" => Ok(Self::Usb(UsbKey::Hub)),
             "usb.rules" => Ok(Self::Usb(UsbKey::Rules)),
             "autostart" => Ok(Self::Autostart),
             "notes" => Ok(Self::Notes),
@@ -335,7 +343,7 @@ impl Key {
             Self::VirtioInput
             | Self::Autostart
             | Self::Sound(SoundKey::Mute | SoundKey::Microphone)
-            | Self::Usb(UsbKey::Keyboard | UsbKey::Tablet)
+            | Self::Usb(UsbKey::Keyboard | UsbKey::Tablet | UsbKey::Mouse | UsbKey::Hub)
             | Self::Disk(_, DiskKey::ReadOnly)
             | Self::Card(_, CardKey::Link) => Takes::Words(bool::WORDS),
             Self::Card(_, CardKey::Network) => Takes::Network,
@@ -375,6 +383,8 @@ impl Key {
                 "keys go to a USB keyboard; systems without a driver for xHCI do not hear them"
             }
             Self::Usb(UsbKey::Tablet) => "a USB tablet, with which the mouse is not captured",
+            Self::Usb(UsbKey::Mouse) => "a USB mouse, for systems that know no tablet",
+            Self::Usb(UsbKey::Hub) => "a USB 2 hub: its own keyboard, mouse and tablet are in that, and what else fits",
             Self::Usb(UsbKey::Rules) => {
                 "which of this computer's USB devices it gets: always, at start or ask, as in 0781:5581=always 046d:c52b@1-2=start"
             }
@@ -495,6 +505,8 @@ impl Machine {
             Key::Usb(UsbKey::Controller) => self.usb.controller.word(),
             Key::Usb(UsbKey::Keyboard) => self.usb.keyboard.word(),
             Key::Usb(UsbKey::Tablet) => self.usb.tablet.word(),
+            Key::Usb(UsbKey::Mouse) => self.usb.mouse.word(),
+            Key::Usb(UsbKey::Hub) => self.usb.hub.word(),
             Key::Usb(UsbKey::Rules) => self.usb.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             Key::Autostart => self.autostart.word(),
             Key::Notes => self.notes.clone(),
@@ -555,6 +567,8 @@ impl Machine {
             Key::Usb(UsbKey::Controller) => new.usb.controller = key.word(value)?,
             Key::Usb(UsbKey::Keyboard) => new.usb.keyboard = key.word(value)?,
             Key::Usb(UsbKey::Tablet) => new.usb.tablet = key.word(value)?,
+            Key::Usb(UsbKey::Mouse) => new.usb.mouse = key.word(value)?,
+            Key::Usb(UsbKey::Hub) => new.usb.hub = key.word(value)?,
             Key::Usb(UsbKey::Rules) => new.usb.rules = usb_rules(value)?,
             Key::Autostart => new.autostart = key.word(value)?,
             Key::Notes => new.notes = value.to_owned(),

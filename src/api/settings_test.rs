@@ -30,7 +30,7 @@ fn machine() -> Machine {
 fn names_are_read_as_they_are_written() {
     let machine = machine();
     let keys = machine.keys();
-    assert_eq!(keys.len(), 13 + 6 + 4 + 2 * 3 + 2 * 5);
+    assert_eq!(keys.len(), 13 + 6 + 6 + 2 * 3 + 2 * 5);
     for key in keys {
         assert_eq!(key.to_string().parse(), Ok(key));
         assert!(machine.get(key).is_some() && !key.about().is_empty(), "{key}");

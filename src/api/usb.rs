@@ -1,5 +1,8 @@
 //! USB, in words that engine and desk share.
 
+use std::fmt;
+use std::num::ParseIntError;
+
 use serde::{Deserialize, Serialize};
 
 use crate::sizes::Profile;
@@ -32,6 +35,50 @@ impl Speed {
     }
 }
 
+/// Where a device is in a machine: in a port of the controller, or in one of the hub that is in that. Written `3`, or `1.4`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Place {
+    /// The controller's port, 1 being the first.
+    pub port: u8,
+    /// The hub's, 1 being the first.
+    pub behind: Option<u8>,
+}
+
+impl From<u8> for Place {
+    /// A port of the controller.
+    fn from(port: u8) -> Self {
+        Self { port, behind: None }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, behind } = self;
+        match behind {
+            None => write!(f, "{port}"),
+            Some(behind) => write!(f, "{port}.{behind}"),
+        }
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> Self {
+        place.to_string()
+    }
+}
+
+impl TryFrom<String> for Place {
+    type Error = ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, ParseIntError> {
+        match text.split_once('.') {
+            None => Ok(Self::from(text.parse::<u8>()?)),
+            Some((port, behind)) => Ok(Self { port: port.parse()?, behind: Some(behind.parse()?) }),
+        }
+    }
+}
+
 /// A machine's USB as its owner configures it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -46,6 +93,12 @@ pub struct Usb {
     /// A tablet: the mouse is not captured by systems that have a driver for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tablet: bool,
+    /// A mouse, for systems that are to be tried with one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mouse: bool,
+    /// A hub of USB 2 with four ports, in which those three are then, and what is plugged in while one is free and runs at its speed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hub: bool,
     /// Which of this computer's USB devices it gets, and when; the first rule that is about a device decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<UsbRule>,
@@ -56,7 +109,7 @@ impl Usb {
     pub fn for_guest(profile: Profile, virtio_input: bool) -> Self {
         match profile {
             Profile::Windows | Profile::Linux => {
-                Self { controller: UsbController::Xhci, keyboard: false, tablet: !virtio_input, rules: Vec::new() }
+                Self { controller: UsbController::Xhci, tablet: !virtio_input, ..Self::default() }
             }
             Profile::Legacy => Self::default(),
         }
@@ -79,8 +132,8 @@ pub enum UsbController {
 pub struct UsbAttached {
     /// The host's device.
     pub id: String,
-    /// The port of the machine's controller it is in, from 1.
-    pub port: u8,
+    /// Where it is.
+    pub port: Place,
     /// How fast it signals.
     pub speed: Speed,
 }
@@ -98,8 +151,8 @@ pub struct UsbStatus {
     pub product: u16,
     /// How fast it signals.
     pub speed: Speed,
-    /// The port of the machine's controller it is in, from 1.
-    pub port: u8,
+    /// Where it is.
+    pub port: Place,
 }
 
 /// Why a machine has a device of the host no more.
@@ -120,13 +173,17 @@ mod tests {
 
     #[test]
     fn answers_have_their_shapes() {
-        let attached = UsbAttached { id: "1-2".into(), port: 3, speed: Speed::SuperPlus };
-        assert_eq!(serde_json::to_value(attached).unwrap(), json!({ "id": "1-2", "port": 3, "speed": "super-plus" }));
+        let attached = UsbAttached { id: "1-2".into(), port: 3.into(), speed: Speed::SuperPlus };
+        assert_eq!(serde_json::to_value(attached).unwrap(), json!({ "id": "1-2", "port": "3", "speed": "super-plus" }));
         let status = json!({
-            "id": "1-2", "name": "Stick", "vendor": 0x781, "product": 0x5581, "speed": "high", "port": 5,
+            "id": "1-2", "name": "Stick", "vendor": 0x781, "product": 0x5581, "speed": "high", "port": "1.4",
         });
         let parsed: UsbStatus = serde_json::from_value(status.clone()).unwrap();
         assert_eq!((parsed.vendor, parsed.speed), (0x781, Speed::High));
+        assert_eq!(parsed.port, Place { port: 1, behind: Some(4) });
         assert_eq!(serde_json::to_value(parsed).unwrap(), status);
+        for bad in [json!(5), json!(""), json!("256"), json!("1."), json!("1.2.3"), json!("-1")] {
+            assert!(serde_json::from_value::<Place>(bad.clone()).is_err(), "{bad}");
+        }
     }
 }

@@ -170,7 +170,7 @@ impl Board {
                     let options = Options { speed, serial: id.clone(), removable: true, discard: true };
                     let mut stick = MassStorage::new(queue.clone(), options);
                     stick.connect(Xhci::waker(controller, usb_port));
-                    lock(controller).attach(Box::new(stick), Some(usb_port))?;
+                    lock(controller).attach(Box::new(stick), Some(usb_port.into()))?;
                     usb_port += 1;
                     Place::Usb
                 }

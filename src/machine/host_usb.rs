@@ -93,7 +93,7 @@ impl HostUsb {
         let (vendor, product) = device.identity();
         let speed = device.speed();
         let port = match lock(controller).attach(Box::new(device), None) {
-            Ok(port) => port,
+            Ok(place) => place,
             Err(error) => {
                 // What it was to be told about is why it was not attached.
                 let _ = attendant.give_back();
@@ -101,7 +101,7 @@ impl HostUsb {
             }
         };
         let bus: Weak<Mutex<dyn Bus>> = Arc::<Mutex<Xhci>>::downgrade(controller);
-        let waker = Waker::new(bus, port);
+        let waker = Waker::new(bus, port.port);
         let gone = Arc::new(AtomicBool::new(false));
         let thread = {
             let (attendant, confine, tell) = (attendant.clone(), Arc::clone(&self.confine), Arc::clone(&self.tell));

@@ -47,12 +47,31 @@ pub trait Function: StateDyn + Send {
         let _ = (endpoint, streams);
     }
 
-    /// The function in a port of this hub, 1 being the first; `None` where there is none, or no hub.
-    fn child(&mut self, port: u8) -> Option<&mut dyn Function> {
-        let _ = port;
+    /// Its ports, if it is a hub.
+    fn ports(&mut self) -> Option<&mut dyn Ports> {
         None
     }
 }
+
+/// The ports of a hub, 1 being the first.
+pub trait Ports {
+    /// What can be reached in a port, which is enabled then.
+    fn child(&mut self, port: u8) -> Option<&mut dyn Function>;
+
+    /// A free port for a device of this speed: `wish`, or the first one.
+    fn free(&self, speed: Speed, wish: Option<u8>) -> Option<u8>;
+
+    /// Puts a function into a free port. The guest hears of it when the controller collects.
+    fn attach(&mut self, port: u8, function: Box<dyn Function>) -> Result<(), NoPort>;
+
+    /// Takes a function out of a port. Its transfers are the controller's to end.
+    fn detach(&mut self, port: u8) -> Option<Box<dyn Function>>;
+}
+
+/// No port is free for a device of this speed, or the one that was wished for is taken or of the other kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no USB port is free")]
+pub struct NoPort;
 
 /// A controller, as what is outside of the machine sees it.
 pub trait Bus: Send {

@@ -22,8 +22,8 @@ pub mod xhci;
 #[cfg(test)]
 mod bench;
 
-pub use api::usb::Speed;
-pub use function::{Bus, Function, Waker};
+pub use api::usb::{Place, Speed};
+pub use function::{Bus, Function, NoPort, Ports, Waker};
 pub use memory::Memory;
 pub use transfer::{Completion, Direction, Endpoint, Fault, Kind, Setup, Transfer, TransferId};
-pub use xhci::{NoPort, Xhci};
+pub use xhci::Xhci;

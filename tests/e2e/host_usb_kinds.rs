@@ -37,7 +37,8 @@ impl Desk {
     #[track_caller]
     fn attach(&mut self, device: &HostDevice, driver: &str) {
         // The person knows that it is missed.
-        self.guest.must(&["usb", "attach", "--yes", NAME, device.id()]);
+        let said = self.guest.must(&["usb", "attach", "--yes", NAME, device.id()]);
+        assert!(said.contains("at its port 1."), "{said}");
         assert_eq!(device.driver().as_deref(), Some("usbfs"));
         let seen = format!("grep -l '{}' /sys/bus/usb/devices/*/product", device.product());
         let bound = if driver.is_empty() { seen } else { format!("ls -d /sys/bus/usb/drivers/{driver}/*:*") };
@@ -87,7 +88,8 @@ fn each_kind_works_in_a_guest() {
     let disks = ["--disk", disk, "--disk", sound];
     let guest = [&disks[..], &["--profile", "linux", "--os", "debian13", "--firmware", "bios"]].concat();
     home.must(&[&["create", NAME][..], &guest].concat());
-    home.must(&["set", NAME, "usb.controller=xhci", "memory=512", "net0.link=off"]);
+    // There is room for all of them in its hub.
+    home.must(&["set", NAME, "usb.controller=xhci", "usb.hub=on", "usb.tablet=off", "memory=512", "net0.link=off"]);
     println!("{}", home.must(&["usb", "list"]));
     let mut guest = Guest::start_in(home, NAME);
     guest.log_in(BOOT);

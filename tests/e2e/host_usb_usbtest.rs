@@ -68,7 +68,7 @@ fn the_kernels_tests_pass_in_a_guest() {
             Played::NAME
         );
         assert_eq!(guest.shell(&there, SHORT), speed);
-        guest.shell(&format!("modprobe usbtest pattern=1; udevadm settle; ls -d {folder}/*:1.0/driver"), SHORT);
+        guest.shell(&format!("modprobe usbtest; echo 1 > /sys/module/usbtest/parameters/pattern; udevadm settle; ls -d {folder}/*:1.0/driver"), SHORT);
         let node = guest.shell(&format!("cat {folder}/busnum {folder}/devnum"), SHORT);
         let numbers: Vec<u32> = node.split_whitespace().map(|word| word.parse().expect("a number")).collect();
         let node = format!("/dev/bus/usb/{:03}/{:03}", numbers[0], numbers[1]);

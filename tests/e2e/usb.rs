@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::control::Command as Order;
+use console::Console;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::serial::SerialPort;
 use dormer_tests::{media, medium_or_skip};
@@ -12,20 +13,33 @@ const LIMIT: Duration = Duration::from_secs(300);
 const BOOT: Duration = Duration::from_secs(900);
 const SHORT: Duration = Duration::from_secs(180);
 
-/// A machine with keyboard and tablet by USB.
-fn machine(name: &str, arguments: &[&str]) -> Guest {
+/// A machine with these of its own on USB.
+fn machine(name: &str, arguments: &[&str], devices: &[&str]) -> Guest {
     let home = Home::new();
     home.must(&[&["create", name, "--profile", "linux", "--memory", "512", "--cpus", "1"], arguments].concat());
-    let usb = ["usb.controller=xhci", "usb.keyboard=on", "usb.tablet=on"];
-    home.must(&[&["set", name, "virtio-input=off", "net0.link=off"], &usb[..]].concat());
+    let usb: Vec<_> = devices.iter().map(|device| format!("usb.{device}=on")).collect();
+    let usb: Vec<_> = usb.iter().map(String::as_str).collect();
+    home.must(
+        &[&["set", name, "virtio-input=off", "net0.link=off", "usb.controller=xhci", "usb.tablet=off"], &usb[..]]
+            .concat(),
+    );
     Guest::start_in(home, name)
 }
 
 #[test]
 fn seabios_takes_keys_by_usb() {
+    seabios_takes_keys("usb-bios", &["keyboard", "tablet"]);
+}
+
+#[test]
+fn seabios_takes_keys_through_a_hub() {
+    seabios_takes_keys("usb-bios-hub", &["keyboard", "tablet", "mouse", "hub"]);
+}
+
+fn seabios_takes_keys(name: &str, devices: &[&str]) {
     let medium = medium_or_skip!(media::grub_rescue());
     let medium = medium.to_str().expect("a path of plain characters");
-    let mut guest = machine("usb-bios", &["--firmware", "bios", "--disk", "none", "--iso", medium]);
+    let mut guest = machine(name, &["--firmware", "bios", "--disk", "none", "--iso", medium], devices);
     guest.wait_screen("GNU GRUB  version", LIMIT);
     // GRUB asks the BIOS for keys, and they go to the USB keyboard as soon as that is asked for them.
     assert!(guest.log("firmware.log").contains("USB keyboard initialized"));
@@ -34,6 +48,7 @@ fn seabios_takes_keys_by_usb() {
     guest.type_text("echo Dormer-$cmdpath\n");
     guest.wait_screen("Dormer-(", LIMIT);
     let log = guest.log("firmware.log");
+    assert_eq!(log.contains("USB hub"), devices.contains(&"hub"), "{log}");
     assert!(log.contains("XHCI at 00:14.0") && log.contains("16 ports, 64 slots, 32 byte contexts"), "{log}");
     for protocol in ["XHCI    protocol USB  2.00, 8 ports (offset 1)", "XHCI    protocol USB  3.10, 8 ports (offset 9)"]
     {
@@ -43,22 +58,42 @@ fn seabios_takes_keys_by_usb() {
 
 #[test]
 fn ovmf_has_a_driver_on_it() {
-    let mut guest = machine("usb-uefi", &["--firmware", "uefi", "--disk", "none"]);
+    ovmf_has_drivers("usb-uefi", &["keyboard", "tablet"], 2);
+}
+
+#[test]
+fn ovmf_looks_into_a_hub() {
+    // The hub and what is in it.
+    ovmf_has_drivers("usb-uefi-hub", &["keyboard", "tablet", "mouse", "hub"], 4);
+}
+
+fn ovmf_has_drivers(name: &str, devices: &[&str], count: u32) {
+    let mut guest = machine(name, &["--firmware", "uefi", "--disk", "none"], devices);
     guest.wait_screen("or any other key to continue.", LIMIT);
     guest.keys(&["esc"]);
     guest.wait_serial("Shell> ", LIMIT);
     guest.type_text("drivers\n");
     // How many devices each manages, and how many it has found on them.
     guest.wait_serial(r"\b1 +- Usb Xhci Driver", LIMIT);
-    guest.wait_serial(r"\b1 +2 Usb Bus Driver", LIMIT);
+    guest.wait_serial(&format!(r"\b1 +{count} Usb Bus Driver"), LIMIT);
     guest.wait_serial(r"\b1 +- Usb Keyboard Driver", LIMIT);
+}
+
+/// What the person does arrives as events of 24 bytes: the last eight are type, code and value.
+const HEARD: &str = "wait; od -An -v -w24 -j0 -t d2 /run/events | awk '{ print $9, $10, $11 }'";
+
+/// Has an input device's next events written down.
+fn listen(name: &str, count: u32) -> String {
+    let device = format!("$(grep -l '{name}' /sys/class/input/event*/device/name | cut -d/ -f5)");
+    format!("dd if=/dev/input/{device} of=/run/events bs=24 count={count} 2>/dev/null & sleep 1")
 }
 
 #[test]
 fn linux_binds_what_is_there() {
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
     let disk = disk.to_str().expect("a path of plain characters");
-    let mut guest = machine("usb-linux", &["--firmware", "bios", "--disk", disk, "--os", "debian13"]);
+    let arguments = ["--firmware", "bios", "--disk", disk, "--os", "debian13"];
+    let mut guest = machine("usb-linux", &arguments, &["keyboard", "tablet"]);
     guest.log_in(BOOT);
 
     let said = guest.shell("dmesg | grep -i -e xhci -e usb", SHORT);
@@ -79,20 +114,14 @@ fn linux_binds_what_is_there() {
     let vectors = guest.shell("grep -c xhci_hcd /proc/interrupts", SHORT);
     assert_ne!(vectors, "0");
 
-    // What the person does arrives as events of 24 bytes: the last eight are type, code and value.
-    let listen = |name: &str, count: u32| {
-        let device = format!("$(grep -l '{name}' /sys/class/input/event*/device/name | cut -d/ -f5)");
-        format!("dd if=/dev/input/{device} of=/run/events bs=24 count={count} 2>/dev/null & sleep 1")
-    };
-    let heard = "wait; od -An -v -w24 -j0 -t d2 /run/events | awk '{ print $9, $10, $11 }'";
     guest.shell(&listen("Dormer USB Keyboard", 3), SHORT);
     guest.keys(&["a"]);
     // Its usage (MSC_SCAN), the key, and the end of the report.
-    assert!(guest.shell(heard, SHORT).lines().any(|line| line == "1 30 1"));
+    assert!(guest.shell(HEARD, SHORT).lines().any(|line| line == "1 30 1"));
     guest.shell(&listen("Dormer USB Tablet", 3), SHORT);
     guest.order(&Order::Pointer { x: 0x1234, y: 0x4321, click: None });
     // Before them the shell may say that a job is done.
-    let events = guest.shell(heard, SHORT);
+    let events = guest.shell(HEARD, SHORT);
     assert!(events.ends_with("3 0 4660\n3 1 17185\n0 0 0"), "{events}");
 
     // Some systems let a tablet sleep when it does not move, as systemd does QEMU's (60-autosuspend.hwdb). It wakes them, and what woke
@@ -104,7 +133,7 @@ fn linux_binds_what_is_there() {
     guest.shell(&asleep, SHORT);
     assert_eq!(guest.shell(&format!("cat {power}/runtime_status"), SHORT), "suspended");
     guest.order(&Order::Pointer { x: 0x4321, y: 0x1234, click: None });
-    let events = guest.shell(heard, SHORT);
+    let events = guest.shell(HEARD, SHORT);
     assert!(events.ends_with("3 0 17185\n3 1 4660\n0 0 0"), "{events}");
     guest.shell(&format!("{sleeps}; echo on > {power}/control"), SHORT);
 
@@ -112,4 +141,44 @@ fn linux_binds_what_is_there() {
     guest.shell("cd /sys/bus/pci/drivers/xhci_hcd && echo 0000:00:14.0 > unbind && echo 0000:00:14.0 > bind", SHORT);
     guest.shell("for i in $(seq 100); do [ -e /sys/bus/usb/devices/1-2:1.0/driver ] && break; sleep 0.3; done", SHORT);
     assert_eq!(guest.shell(drivers, SHORT), "usbhid\nusbhid");
+}
+
+#[test]
+fn linux_has_a_hub_with_keyboard_and_mouse() {
+    let disk = medium_or_skip!(media::DEBIAN_DISK.path());
+    let disk = disk.to_str().expect("a path of plain characters");
+    let arguments = ["--firmware", "bios", "--disk", disk, "--os", "debian13"];
+    let mut guest = machine("usb-hub", &arguments, &["keyboard", "mouse", "hub"]);
+    guest.log_in(BOOT);
+    let inputs = "grep -c 'Dormer USB' /proc/bus/input/devices";
+    guest.shell(&format!("for i in $(seq 300); do [ \"$({inputs})\" = 2 ] && break; sleep 0.3; done"), SHORT);
+    let drivers = "for device in 1 1.1 1.3; do basename $(readlink /sys/bus/usb/devices/1-$device:1.0/driver); done";
+    assert_eq!(guest.shell(drivers, SHORT), "hub\nusbhid\nusbhid");
+
+    guest.shell(&listen("Dormer USB Keyboard", 3), SHORT);
+    guest.keys(&["a"]);
+    assert!(guest.shell(HEARD, SHORT).lines().any(|line| line == "1 30 1"));
+    guest.shell(&listen("Dormer USB Mouse", 3), SHORT);
+    let mut console = Console::over(guest.console());
+    console.pointer_motion(17, -5).expect("the engine listens");
+    let events = guest.shell(HEARD, SHORT);
+    assert!(events.ends_with("2 0 17\n2 1 -5\n0 0 0"), "{events}");
+
+    // All of them are let sleep, and the hub sleeps too then. What the person does wakes it, and is heard.
+    let power = |device: &str| format!("/sys/bus/usb/devices/{device}/power");
+    for device in ["1-1.1", "1-1.3", "1-1"] {
+        let power = power(device);
+        guest.shell(&format!("echo 0 > {power}/autosuspend_delay_ms; echo auto > {power}/control"), SHORT);
+    }
+    guest.shell(&listen("Dormer USB Mouse", 3), SHORT);
+    let status = format!("{}/runtime_status", power("1-1"));
+    let asleep = format!("for i in $(seq 100); do grep -q suspended {status} && break; sleep 0.1; done; cat {status}");
+    assert_eq!(guest.shell(&asleep, SHORT), "suspended");
+    console.pointer_motion(-9, 4).expect("the engine listens");
+    let events = guest.shell(HEARD, SHORT);
+    assert!(events.ends_with("2 0 -9\n2 1 4\n0 0 0"), "{events}");
+    let said = guest.shell("dmesg | grep -i -e xhci -e usb -e hub", SHORT);
+    for bad in ["error", "fail", "WARN", "timed out", "timeout", "died", "unable", "not responding"] {
+        assert!(!said.to_lowercase().contains(&bad.to_lowercase()), "{bad}: {said}");
+    }
 }

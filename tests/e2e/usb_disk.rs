@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dormer_tests::guest::{Guest, Home};
+use dormer_tests::serial::SerialPort;
 use dormer_tests::{media, medium_or_skip};
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -36,6 +37,34 @@ fn ovmf_starts_from_a_stick() {
     let (ipxe, memtest) = (medium_or_skip!(media::IPXE_UEFI.path()), medium_or_skip!(media::memtest()));
     let mut guest = from_stick("stick-uefi", "uefi", &ipxe, &memtest);
     guest.wait_screen("<F2> to disable SMP, <Enter> to start testing", LIMIT);
+}
+
+#[test]
+fn a_system_that_is_wholly_on_a_stick_starts_by_bios() {
+    starts_wholly_from_a_stick("bios");
+}
+
+#[test]
+fn a_system_that_is_wholly_on_a_stick_starts_by_uefi() {
+    starts_wholly_from_a_stick("uefi");
+}
+
+/// Firmware, GRUB and Linux have it from the stick, one after the other, and nothing else is there.
+fn starts_wholly_from_a_stick(firmware: &str) {
+    let disk = medium_or_skip!(media::DEBIAN_DISK.path());
+    let (name, home) = (format!("wholly-{firmware}"), Home::new());
+    let create = ["create", &name, "--firmware", firmware, "--disk", &text(&disk), "--os", "debian13"];
+    home.must(&[&create[..], &["--profile", "linux", "--memory", "512", "--cpus", "1"]].concat());
+    home.must(&["set", &name, "usb.controller=xhci", "disk0.bus=usb", "net0.link=off"]);
+    let mut guest = Guest::start_in(home, &name);
+    guest.log_in(BOOT);
+    let root = "basename $(readlink -f /sys/block/$(lsblk -no PKNAME $(findmnt -no SOURCE /))/device/../../../driver)";
+    assert_eq!(guest.shell(root, SHORT), "uas");
+    // What is written stays when it starts again.
+    guest.shell("echo stays > /root/note; sync", SHORT);
+    guest.send_serial("reboot\n");
+    guest.log_in(BOOT);
+    assert_eq!(guest.shell("cat /root/note", SHORT), "stays");
 }
 
 #[test]

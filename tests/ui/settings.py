@@ -160,6 +160,13 @@ def off(app):
     boot_order(app)
     sound(app)
 
+    page(app, "USB")
+    for title, key in (("USB Mouse", "mouse"), ("USB Hub", "hub"), ("USB Keyboard", "keyboard"), ("USB Tablet", "tablet")):
+        before = settings()[f"usb.{key}"]
+        switch(app, title)
+        wait_set(f"usb.{key}", "off" if before == "on" else "on")
+    app.picture("usb")
+
     page(app, "Storage")
     medium(app)
     bus = settings()["disk0.bus"]

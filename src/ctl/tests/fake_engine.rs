@@ -247,7 +247,7 @@ fn obey(state: &mut State, name: &str, arguments: &Value, fds: Vec<OwnedFd>) -> 
             if name.as_str().is_some_and(|name| name.contains("broken")) {
                 return Err("the device does not answer".into());
             }
-            let port = state.usb.len() + 1;
+            let port = (state.usb.len() + 1).to_string();
             let answer = json!({ "id": id, "port": port, "speed": "high" });
             let device =
                 json!({ "id": id, "name": name, "vendor": 0x781, "product": 0x5581, "speed": "high", "port": port });

@@ -12,7 +12,7 @@ use super::hid::{Hid, Keyboard, Mouse, Tablet};
 use super::hub::Hub;
 use super::storage::{MassStorage, Options};
 use crate::bench::{Data, Host, RAM};
-use crate::{Function, Kind, Setup, Speed, TransferId};
+use crate::{Function, Kind, Ports, Setup, Speed, TransferId};
 
 /// Bytes of a function's state, whatever was done to it.
 const MOST_STATE: usize = 64 << 10;

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::descriptor::{Configuration, Descriptors, Identity, Interface, Pipe, PipeKind, with_header};
 use super::pending::Pending;
 use super::standard::{Change, Reply, Standard, StandardState};
-use crate::{Completion, Direction, Endpoint, Fault, Function, Kind, Setup, Speed, Transfer, TransferId};
+use crate::{
+    Completion, Direction, Endpoint, Fault, Function, Kind, NoPort, Ports, Setup, Speed, Transfer, TransferId,
+};
 
 /// Ports of a hub.
 pub const PORTS: u8 = 4;
@@ -80,20 +82,6 @@ struct Port {
     changes: Changes,
 }
 
-/// The function does not fit into the port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AttachError {
-    /// No such port.
-    #[error("a USB hub has no such port")]
-    NoPort,
-    /// Something is in it.
-    #[error("there is something in that port of the USB hub")]
-    Taken,
-    /// It needs USB 3.
-    #[error("the device runs at a speed that the USB hub does not have")]
-    TooFast,
-}
-
 /// The hub.
 pub struct Hub {
     standard: Standard,
@@ -113,6 +101,9 @@ pub struct HubState {
 struct PortState {
     status: u16,
     changes: u16,
+    /// Is something in it?
+    occupied: bool,
+    /// What that is, if it can be saved.
     function: Option<Section>,
 }
 
@@ -126,30 +117,6 @@ impl Hub {
     /// A hub with nothing in its ports.
     pub fn new() -> Self {
         Self { standard: Standard::new(descriptors()), ports: Default::default(), pending: Pending::default() }
-    }
-
-    /// Puts a function into a port, 1 being the first. What wakes it, wakes for the root port that the hub is behind, which is also to
-    /// be woken after this.
-    pub fn attach(&mut self, port: u8, mut function: Box<dyn Function>) -> Result<(), AttachError> {
-        if function.speed().is_super() {
-            return Err(AttachError::TooFast);
-        }
-        let port = self.port(port.into()).ok_or(AttachError::NoPort)?;
-        if port.function.is_some() {
-            return Err(AttachError::Taken);
-        }
-        function.reset();
-        port.function = Some(function);
-        port.look();
-        Ok(())
-    }
-
-    /// Takes a function out of a port. Its transfers are the controller's to end.
-    pub fn detach(&mut self, port: u8) -> Option<Box<dyn Function>> {
-        let port = self.port(port.into())?;
-        let function = port.function.take()?;
-        port.look();
-        Some(function)
     }
 
     fn port(&mut self, number: u16) -> Option<&mut Port> {
@@ -317,36 +284,54 @@ impl Port {
 
     fn save(&self) -> PortState {
         let Self { function, status, changes } = self;
-        // A function's state is plain data, which there is JSON for.
-        let function = function.as_ref().and_then(|function| function.save_section().ok());
-        PortState { status: status.bits(), changes: changes.bits(), function }
+        PortState {
+            status: status.bits(),
+            changes: changes.bits(),
+            occupied: function.is_some(),
+            function: function.as_ref().and_then(|function| function.save_section().ok()),
+        }
     }
 
     fn restore(&mut self, saved: PortState) -> Result<(), RestoreError> {
-        let PortState { status, changes, function } = saved;
+        let PortState { status, changes, occupied, function } = saved;
         let status = Status::from_bits(status).ok_or(Hub::impossible("port"))?;
         let changes = Changes::from_bits(changes).ok_or(Hub::impossible("port"))?;
         let needs = [
             (Status::SUSPENDED, Status::ENABLED),
             (Status::ENABLED, Status::CONNECTED),
+            (Status::LOW_SPEED, Status::CONNECTED),
+            (Status::HIGH_SPEED, Status::CONNECTED),
             (Status::CONNECTED, Status::POWERED),
         ];
         let fits = needs.iter().all(|(one, other)| !status.intersects(*one) || status.contains(*other));
-        let speed = if status.contains(Status::CONNECTED) { self.speed() } else { Status::empty() };
-        let is_there = status.contains(Status::POWERED) && self.function.is_some();
-        if !fits
-            || status & (Status::LOW_SPEED | Status::HIGH_SPEED) != speed
-            || status.contains(Status::CONNECTED) != is_there
-        {
+        let is_there = status.contains(Status::POWERED) && occupied;
+        if !fits || status.contains(Status::CONNECTED) != is_there || function.is_some() && !occupied {
             return Err(Hub::impossible("port"));
         }
-        match (&mut self.function, function) {
-            (Some(function), Some(section)) => function.restore_section(section)?,
-            (None, None) => {}
-            _ => return Err(Hub::impossible("function")),
-        }
         (self.status, self.changes) = (status, changes);
-        Ok(())
+        match (&mut self.function, function) {
+            (Some(own), Some(saved)) => own.restore_section(saved)?,
+            (None, _) if !occupied => return Ok(()),
+            // What was in it cannot be saved, or is not there, or something is there that was not.
+            (own, _) => {
+                own.iter_mut().for_each(|function| function.reset());
+                self.exchange();
+                return Ok(());
+            }
+        }
+        match status & (Status::LOW_SPEED | Status::HIGH_SPEED) == self.speed() || !is_there {
+            true => Ok(()),
+            false => Err(Hub::impossible("port")),
+        }
+    }
+
+    /// What was in it is not what is in it now, if anything is.
+    fn exchange(&mut self) {
+        if self.status.contains(Status::CONNECTED) {
+            self.status &= Status::POWERED;
+            self.changes |= Changes::CONNECTED;
+        }
+        self.look();
     }
 }
 
@@ -400,9 +385,40 @@ impl Function for Hub {
         woken > 0 || self.standard.may_wake() && self.changes() != 0
     }
 
+    fn ports(&mut self) -> Option<&mut dyn Ports> {
+        Some(self)
+    }
+}
+
+impl Ports for Hub {
     fn child(&mut self, port: u8) -> Option<&mut dyn Function> {
-        let function = self.port(port.into())?.function.as_mut()?;
+        let port = self.port(port.into()).filter(|port| port.status.contains(Status::ENABLED))?;
+        let function = port.function.as_mut()?;
         Some(&mut **function)
+    }
+
+    fn free(&self, speed: Speed, wish: Option<u8>) -> Option<u8> {
+        if speed.is_super() {
+            return None;
+        }
+        let mut free = (1..).zip(&self.ports).filter(|(_, port)| port.function.is_none()).map(|(number, _)| number);
+        free.find(|number| wish.is_none_or(|wish| wish == *number))
+    }
+
+    fn attach(&mut self, port: u8, mut function: Box<dyn Function>) -> Result<(), NoPort> {
+        let port = self.free(function.speed(), Some(port)).ok_or(NoPort)?;
+        let port = self.port(port.into()).ok_or(NoPort)?;
+        function.reset();
+        port.function = Some(function);
+        port.look();
+        Ok(())
+    }
+
+    fn detach(&mut self, port: u8) -> Option<Box<dyn Function>> {
+        let port = self.port(port.into())?;
+        let function = port.function.take()?;
+        port.look();
+        Some(function)
     }
 }
 

@@ -134,13 +134,13 @@ fn what_does_not_fit() {
     let host = host();
     let mut port = host.port();
     let hub = &mut port.function;
-    assert_eq!(hub.attach(0, Box::new(Hid::<Tablet>::new())), Err(AttachError::NoPort));
-    assert_eq!(hub.attach(5, Box::new(Hid::<Tablet>::new())), Err(AttachError::NoPort));
+    assert_eq!(hub.attach(0, Box::new(Hid::<Tablet>::new())), Err(NoPort));
+    assert_eq!(hub.attach(5, Box::new(Hid::<Tablet>::new())), Err(NoPort));
     hub.attach(1, Box::new(Hub::new())).unwrap();
-    assert_eq!(hub.attach(1, Box::new(Hid::<Tablet>::new())), Err(AttachError::Taken));
+    assert_eq!(hub.attach(1, Box::new(Hid::<Tablet>::new())), Err(NoPort));
     let disk = disk::DiskQueue::bench(vec![0; 512], device::bench::ram(0x1000), false);
     let options = Options { speed: Speed::Super, serial: String::new(), removable: true, discard: false };
-    assert_eq!(hub.attach(2, Box::new(MassStorage::new(disk, options))), Err(AttachError::TooFast));
+    assert_eq!(hub.attach(2, Box::new(MassStorage::new(disk, options))), Err(NoPort));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn its_state_is_kept_with_what_is_behind() {
         ("/ports/2/status", serde_json::json!(0x8503)),
         ("/ports/0/status", serde_json::json!(0x0501)),
         ("/ports/2/changes", serde_json::json!(8)),
-        ("/ports/2/function", serde_json::json!(null)),
+        ("/ports/2/occupied", serde_json::json!(false)),
         ("/ports/2/function/kind", serde_json::json!("usb-mouse")),
         ("/ports", serde_json::json!([])),
     ] {
@@ -187,5 +187,39 @@ fn its_state_is_kept_with_what_is_behind() {
         *bad.pointer_mut(path).unwrap() = value;
         let saved = serde_json::from_value(bad).unwrap();
         assert!(port.function.restore(saved).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn what_is_not_the_same_when_it_is_restored_was_exchanged() {
+    let saved = |with: bool| {
+        let host = host();
+        if with {
+            host.port().function.attach(2, Box::new(Hid::<Tablet>::new())).unwrap();
+        }
+        port_request(&host, 3, feature::POWER, 2).unwrap();
+        port_request(&host, 3, feature::RESET, 2).unwrap();
+        for change in [16, 20] {
+            port_request(&host, 1, change, 2).unwrap();
+        }
+        let saved = host.port().function.save();
+        serde_json::to_value(saved).unwrap()
+    };
+    // One of the host's has no state that could be saved.
+    let mut nameless = saved(true);
+    nameless["ports"][1]["function"] = serde_json::json!(null);
+    for (saved, with, expected) in [
+        (saved(true), true, (0x0503, 0)),
+        (saved(true), false, (0x0100, 1)),
+        (saved(false), true, (0x0501, 1)),
+        (saved(false), false, (0x0100, 0)),
+        (nameless, true, (0x0501, 1)),
+    ] {
+        let other = host();
+        if with {
+            other.port().function.attach(2, Box::new(Hid::<Tablet>::new())).unwrap();
+        }
+        other.port().function.restore(serde_json::from_value(saved).unwrap()).unwrap();
+        assert_eq!(status(&other, 2), expected);
     }
 }

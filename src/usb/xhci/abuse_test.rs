@@ -101,9 +101,9 @@ fn noise(m: &mut Machine, testers: &[Shared], random: &mut Random, steps: usize)
             13 if random.once_in(4) => {
                 let tester = testers[random.below(2) as usize].clone();
                 let port = random.below(18) as u8;
-                let out = m.xhci().detach(port);
+                let out = m.xhci().detach(port.into());
                 if out.is_none() || random.once_in(2) {
-                    let _ = m.xhci().attach(Box::new(tester), Some(port));
+                    let _ = m.xhci().attach(Box::new(tester), Some(port.into()));
                 }
             }
             14 => {
@@ -121,7 +121,7 @@ fn noise(m: &mut Machine, testers: &[Shared], random: &mut Random, steps: usize)
 fn bring_up(m: &mut Machine, testers: &[Shared]) {
     m.xhci().config_write(4, Size::Word, 6);
     for port in 1..=16 {
-        m.xhci().detach(port);
+        m.xhci().detach(port.into());
     }
     m.set_up();
     let port = m.plug(Hub(testers[0].clone(), testers[1].clone()));
@@ -160,7 +160,7 @@ fn noise_is_survived() {
         // And after a reset it works.
         m.xhci().reset();
         for port in 1..=16 {
-            m.xhci().detach(port);
+            m.xhci().detach(port.into());
         }
         m.xhci().config_write(4, Size::Word, 6);
         m.set_up();

@@ -1,53 +1,73 @@
-//! What is in the root ports, and how it gets there.
+//! What is in the ports, and how it gets there.
 
 use std::sync::{Arc, Mutex, Weak};
 
-use api::usb::Speed;
-
 use super::Xhci;
-use crate::{Bus, Function, Waker};
-
-/// No port is free for a device of this speed, or the one that was wished for is taken or of the other kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no USB port is free")]
-pub struct NoPort;
+use crate::{Bus, Function, NoPort, Place, Ports, Speed, Waker};
 
 impl Xhci {
-    /// A free port for a device of this speed: `wish`, or the first one. 1 is the first of all.
-    pub fn free_port(&self, speed: Speed, wish: Option<u8>) -> Result<u8, NoPort> {
+    /// A free place for a device of this speed: `wish`, or the first one. Hubs' ports come before the controller's own: that is what a
+    /// machine has a hub for.
+    pub fn free_place(&mut self, speed: Speed, wish: Option<Place>) -> Result<Place, NoPort> {
+        let wished = |port| wish.is_none_or(|wish| wish.port == port);
+        for port in (1..=self.ports.len() as u8).filter(|port| wished(*port)) {
+            let behind = self.hub(port).and_then(|hub| hub.free(speed, wish.and_then(|wish| wish.behind)));
+            if let (Some(behind), true) = (behind, wish.is_none_or(|wish| wish.behind.is_some())) {
+                return Ok(Place { port, behind: Some(behind) });
+            }
+        }
+        if wish.is_some_and(|wish| wish.behind.is_some()) {
+            return Err(NoPort);
+        }
         let mut numbered = (1..).zip(&self.ports);
-        let free = numbered.find(|(number, port)| {
-            port.function.is_none() && port.takes(speed) && wish.is_none_or(|wish| wish == *number)
-        });
-        free.map(|(number, _)| number).ok_or(NoPort)
+        let free = numbered.find(|(number, port)| port.function.is_none() && port.takes(speed) && wished(*number));
+        free.map(|(number, _)| number.into()).ok_or(NoPort)
     }
 
-    /// What wakes `controller` for what is in a port of it.
+    /// What wakes `controller` for what is in a port of it, or behind that.
     pub fn waker(controller: &Arc<Mutex<Self>>, port: u8) -> Waker {
         let bus: Weak<Mutex<Self>> = Arc::downgrade(controller);
         Waker::new(bus, port)
     }
 
-    /// Puts a device into a free port: `wish`, or the first one. Gives the port. A device that has a [`waker`](Self::waker) wishes for
-    /// the port that this one is for, found by [`free_port`](Self::free_port) under the same lock.
-    pub fn attach(&mut self, function: Box<dyn Function>, wish: Option<u8>) -> Result<u8, NoPort> {
-        let number = self.free_port(function.speed(), wish)?;
-        let port = &mut self.ports[usize::from(number) - 1];
-        port.generation = port.generation.wrapping_add(1);
-        let function = port.function.insert(function);
-        function.reset();
-        self.change_port(number, |port| port.found());
-        self.update();
-        Ok(number)
+    /// Puts a device into a free place: `wish`, or the first one. Gives where it is. A device that has a [`waker`](Self::waker) wishes for
+    /// a place at the port that this one is for, found by [`free_place`](Self::free_place) under the same lock.
+    pub fn attach(&mut self, function: Box<dyn Function>, wish: Option<Place>) -> Result<Place, NoPort> {
+        let place = self.free_place(function.speed(), wish)?;
+        match place.behind {
+            Some(behind) => {
+                self.hub(place.port).ok_or(NoPort)?.attach(behind, function)?;
+                self.woken(place.port);
+            }
+            None => {
+                let port = &mut self.ports[usize::from(place.port) - 1];
+                port.generation = port.generation.wrapping_add(1);
+                let function = port.function.insert(function);
+                function.reset();
+                self.change_port(place.port, |port| port.found());
+                self.update();
+            }
+        }
+        Ok(place)
     }
 
-    /// Takes what is in a port out of it; the guest notices. Its transfers are cancelled.
-    pub fn detach(&mut self, port: u8) -> Option<Box<dyn Function>> {
-        let at = usize::from(port).checked_sub(1)?;
+    /// Takes what is in a place out of it; the guest notices. Its transfers are cancelled.
+    pub fn detach(&mut self, place: Place) -> Option<Box<dyn Function>> {
+        let at = usize::from(place.port).checked_sub(1)?;
         self.ports.get(at)?.function.as_ref()?;
-        self.break_off(port);
-        let function = self.ports[at].function.take();
-        self.change_port(port, |port| port.lost());
+        self.break_off(place);
+        let function = match place.behind {
+            Some(behind) => {
+                let function = self.hub(place.port)?.detach(behind);
+                self.woken(place.port);
+                function
+            }
+            None => {
+                let function = self.ports[at].function.take();
+                self.change_port(place.port, |port| port.lost());
+                function
+            }
+        };
         self.work();
         self.update();
         function
@@ -57,6 +77,11 @@ impl Xhci {
     pub fn function(&mut self, port: u8) -> Option<&mut (dyn Function + 'static)> {
         let port = self.ports.get_mut(usize::from(port).checked_sub(1)?)?;
         Some(&mut **port.function.as_mut()?)
+    }
+
+    /// The ports of the hub in a port.
+    fn hub(&mut self, port: u8) -> Option<&mut dyn Ports> {
+        self.function(port)?.ports()
     }
 }
 

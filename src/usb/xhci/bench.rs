@@ -7,7 +7,7 @@ use device::{RestoreError, State};
 use vm_memory::{Bytes, GuestAddress};
 
 use super::*;
-use crate::{Completion, Direction, Fault, Function, Kind, Speed, Transfer, TransferId};
+use crate::{Completion, Direction, Fault, Function, Kind, NoPort, Ports, Speed, Transfer, TransferId};
 
 pub(super) const CONTEXTS: u64 = 0x1000;
 pub(super) const TABLE: u64 = 0x2000;
@@ -177,8 +177,23 @@ impl Function for Hub {
     fn collect(&mut self) -> Option<(TransferId, Completion)> {
         self.0.collect()
     }
+    fn ports(&mut self) -> Option<&mut dyn Ports> {
+        Some(self)
+    }
+}
+
+impl Ports for Hub {
     fn child(&mut self, port: u8) -> Option<&mut dyn Function> {
         (port == 3).then_some(&mut self.1)
+    }
+    fn free(&self, _: Speed, _: Option<u8>) -> Option<u8> {
+        None
+    }
+    fn attach(&mut self, _: u8, _: Box<dyn Function>) -> Result<(), NoPort> {
+        Err(NoPort)
+    }
+    fn detach(&mut self, _: u8) -> Option<Box<dyn Function>> {
+        None
     }
 }
 
@@ -319,7 +334,7 @@ impl Machine {
 
     /// Puts a device into the first port for it, resets the port and gives the port.
     pub(super) fn plug(&mut self, function: impl Function + 'static) -> u8 {
-        let port = self.xhci().attach(Box::new(function), None).unwrap();
+        let port = self.xhci().attach(Box::new(function), None).unwrap().port;
         self.events();
         self.write(port_at(port), 1 << 9 | 1 << 4);
         assert_eq!(self.read(port_at(port)) & 0x1f3, 3, "enabled, U0");

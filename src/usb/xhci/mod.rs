@@ -39,7 +39,6 @@ use slot::Slot;
 use transfers::Key;
 use trb::{Code, EventKind, Ring, Trb};
 
-pub use attach::NoPort;
 pub use state::{SavedInterrupter, SavedPort, SavedRegisters, SavedSlot, XhciState};
 
 const BAR: u8 = 0;

@@ -185,7 +185,7 @@ fn the_line_is_high_until_it_is_answered() {
     // Not without INTE.
     m.write(COMMAND, 1);
     m.write(port_at(1), 0x2_0200);
-    m.xhci().detach(1);
+    m.xhci().detach(1.into());
     assert!(m.bench.levels.take().is_empty());
     m.write(COMMAND, 5);
     assert_eq!(m.bench.levels.take(), [true]);

@@ -11,7 +11,7 @@ use super::report::{Asks, Report, Td};
 use super::slot::{InFlight, Slot};
 use super::trb::{Broken, Code, EventKind, Ring, Trb};
 use super::{Port, Xhci};
-use crate::{Completion, Fault, Function, Kind, Memory, Setup, Transfer, TransferId};
+use crate::{Completion, Fault, Function, Kind, Memory, Place, Setup, Transfer, TransferId};
 
 /// TRBs that are looked at in one call.
 const LOOKED: usize = 2 * super::report::TD_TRBS;
@@ -44,7 +44,7 @@ fn answering<'a>(ports: &'a mut [Port], slot: &Slot) -> Option<&'a mut dyn Funct
 pub(super) fn behind(port: &mut Port, mut route: u32) -> Option<&mut dyn Function> {
     let mut function: &mut dyn Function = &mut **port.function.as_mut()?;
     while route != 0 {
-        function = function.child((route & 0xf) as u8)?;
+        function = function.ports()?.child((route & 0xf) as u8)?;
         route >>= 4;
     }
     Some(function)
@@ -371,11 +371,14 @@ impl Xhci {
         }
     }
 
-    /// What is in flight behind a root port has failed: what is there is pulled out.
-    pub(super) fn break_off(&mut self, port: u8) {
+    /// What is in flight to a place, or behind it, has failed: what is there is pulled out.
+    pub(super) fn break_off(&mut self, place: Place) {
+        let is_there = |slot: &Slot| {
+            slot.port == place.port && place.behind.is_none_or(|behind| slot.route & 0xf == u32::from(behind))
+        };
         let mut broken = Vec::new();
         for (at, slot) in self.slots.iter().enumerate() {
-            let Some(slot) = slot.as_ref().filter(|slot| slot.port == port) else { continue };
+            let Some(slot) = slot.as_ref().filter(|slot| is_there(slot)) else { continue };
             let endpoints = slot.endpoints.iter().enumerate().filter_map(|(at, found)| Some((at, found.as_ref()?)));
             for (number, endpoint) in endpoints {
                 let ids = endpoint.in_flight.iter().map(|in_flight| in_flight.id);
@@ -390,6 +393,10 @@ impl Xhci {
         }
         for (slot, endpoint, id) in broken {
             self.finish(slot, endpoint, id, Completion::failed(Fault::Transaction));
+        }
+        for slot in self.slots.iter_mut().flatten().filter(|slot| is_there(slot)) {
+            // Whatever is there next has not got this address.
+            slot.generation = slot.generation.wrapping_sub(1);
         }
     }
 }

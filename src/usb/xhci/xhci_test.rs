@@ -6,7 +6,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 use super::bench::*;
 use super::*;
-use crate::{Bus, Completion, Fault, Function, Kind, Speed, TransferId};
+use crate::{Bus, Completion, Fault, Function, Kind, NoPort, Place, Speed, TransferId};
 
 #[path = "abuse_test.rs"]
 mod abuse;
@@ -59,11 +59,11 @@ fn a_port_follows_what_is_in_it() {
     let mut m = Machine::started();
     assert_eq!(m.read(port_at(1)), 0x2a0);
     let (slow, fast) = (Shared::new(Speed::Full), Shared::new(Speed::Super));
-    assert_eq!(m.xhci().attach(Box::new(slow.clone()), None), Ok(1));
-    assert_eq!(m.xhci().attach(Box::new(fast.clone()), None), Ok(9));
-    assert_eq!(m.xhci().attach(Box::new(fast.clone()), Some(1)), Err(NoPort));
-    assert_eq!(m.xhci().attach(Box::new(fast.clone()), Some(9)), Err(NoPort));
-    assert_eq!(m.xhci().attach(Box::new(fast.clone()), Some(12)), Ok(12));
+    assert_eq!(m.xhci().attach(Box::new(slow.clone()), None), Ok(1.into()));
+    assert_eq!(m.xhci().attach(Box::new(fast.clone()), None), Ok(9.into()));
+    assert_eq!(m.xhci().attach(Box::new(fast.clone()), Some(1.into())), Err(NoPort));
+    assert_eq!(m.xhci().attach(Box::new(fast.clone()), Some(9.into())), Err(NoPort));
+    assert_eq!(m.xhci().attach(Box::new(fast.clone()), Some(12.into())), Ok(12.into()));
     let changed: Vec<_> = m.events().iter().map(|event| (event.kind, event.parameter)).collect();
     assert_eq!(changed, [(34, 1 << 24), (34, 9 << 24), (34, 12 << 24)]);
     assert_eq!(m.read(STATUS) & 0x10, 0x10);
@@ -113,10 +113,10 @@ fn a_port_follows_what_is_in_it() {
     assert_eq!(m.read(port_at(1)), 0x6e1);
     m.events();
     // Gone.
-    assert!(m.xhci().detach(1).is_some() && m.xhci().detach(1).is_none());
+    assert!(m.xhci().detach(1.into()).is_some() && m.xhci().detach(1.into()).is_none());
     assert_eq!(m.read(port_at(1)), 0x2_02a0);
     assert_eq!(m.events().len(), 1);
-    assert!(m.xhci().detach(0).is_none() && m.xhci().detach(17).is_none());
+    assert!(m.xhci().detach(0.into()).is_none() && m.xhci().detach(17.into()).is_none());
     // A controller that is reset finds what is there, and says so when it runs.
     m.write(COMMAND, 2);
     assert_eq!((m.read(port_at(9)), m.read(port_at(1))), (0x2_1203, 0x2a0));
@@ -129,10 +129,10 @@ fn a_port_follows_what_is_in_it() {
 fn all_ports_of_a_kind_can_be_taken() {
     let m = Machine::new();
     for port in 1..=8 {
-        assert_eq!(m.xhci().attach(Box::new(Shared::new(Speed::High)), None), Ok(port));
+        assert_eq!(m.xhci().attach(Box::new(Shared::new(Speed::High)), None), Ok(port.into()));
     }
     assert_eq!(m.xhci().attach(Box::new(Shared::new(Speed::Low)), None), Err(NoPort));
-    assert_eq!(m.xhci().attach(Box::new(Shared::new(Speed::SuperPlus)), None), Ok(9));
+    assert_eq!(m.xhci().attach(Box::new(Shared::new(Speed::SuperPlus)), None), Ok(9.into()));
     assert!(m.xhci().function(8).is_some() && m.xhci().function(10).is_none() && m.xhci().function(0).is_none());
 }
 
@@ -306,7 +306,7 @@ fn what_is_pulled_out_answers_no_more() {
     m.configure(slot, &[(3, INTERRUPT_IN, 0)]);
     m.queue(3, DATA, 8, 1 << 10 | 1 << 5);
     m.ring(slot, 3);
-    assert!(m.xhci().detach(port).is_some());
+    assert!(m.xhci().detach(port.into()).is_some());
     assert!(tester.with(|tester| tester.waiting.is_empty()));
     let told: Vec<_> = m.events().iter().map(|event| (event.kind, event.code)).collect();
     assert_eq!(told, [(32, 4), (34, 1)]);
@@ -342,12 +342,86 @@ fn behind_a_hub() {
 }
 
 #[test]
+fn plugged_and_pulled_behind_a_running_hub() {
+    const POWER: u8 = 8;
+    const RESET: u8 = 4;
+    let mut m = Machine::started();
+    let port = m.plug(crate::devices::hub::Hub::new());
+    let hub = m.address(port, 0);
+    let set = |m: &mut Machine, feature, port| m.request(hub, [0x23, 3, feature, 0, port, 0, 0, 0], 0);
+    assert_eq!(m.request(hub, [0, 9, 1, 0, 0, 0, 0, 0], 0), [(1, 0)]);
+    for port in 1..=4 {
+        assert_eq!(set(&mut m, POWER, port), [(1, 0)]);
+    }
+    m.configure(hub, &[(3, INTERRUPT_IN, 0)]);
+    m.queue(3, DATA, 1, 1 << 10 | 1 << 5);
+    m.ring(hub, 3);
+    assert_eq!(m.events(), []);
+    // What is plugged in goes into the hub, and that says so.
+    let far = Shared::new(Speed::Full);
+    let place = m.xhci().attach(Box::new(far.clone()), None).unwrap();
+    assert_eq!(place, Place { port, behind: Some(1) });
+    let told = |m: &mut Machine| m.events().iter().map(|it| (it.slot, it.endpoint, it.code)).collect::<Vec<_>>();
+    assert_eq!((told(&mut m), m.bytes(DATA, 1)), (vec![(1, 3, 1)], vec![2]));
+    // Nobody is there before the port is reset.
+    m.put(ring_of(1), &[0; 0x1000]);
+    assert_eq!(m.command(9, 0, 0).slot, 2);
+    m.input(port, 1);
+    assert_eq!(m.command(11, INPUT, 2 << 24).code, 4);
+    assert_eq!(m.command(10, 0, 2 << 24).code, 1);
+    assert_eq!(set(&mut m, RESET, 1), [(1, 0)]);
+    m.put(ring_of(1), &[0; 0x1000]);
+    let slot = m.address(port, 1);
+    assert_eq!(m.request(slot, DESCRIPTOR, 18), [(1, 0)]);
+    m.configure(slot, &[(2, BULK_OUT, 0)]);
+    m.queue(2, DATA, 8, 1 << 10 | 1 << 5);
+    m.ring(slot, 2);
+    far.end(Completion::done(8));
+    m.xhci().woken(port);
+    assert_eq!(told(&mut m), [(2, 2, 1)]);
+    // Pulled out in the middle of something: that fails, and the hub says so.
+    m.queue(2, DATA, 8, 1 << 10 | 1 << 5);
+    m.ring(slot, 2);
+    m.rings[3].0 = ring_of(3) + 16;
+    m.put(DATA, &[0]);
+    m.queue(3, DATA, 1, 1 << 10 | 1 << 5);
+    assert!(m.xhci().detach(place).is_some() && m.xhci().detach(place).is_none());
+    assert_eq!(told(&mut m), [(2, 2, 4)]);
+    m.ring(hub, 3);
+    assert_eq!((told(&mut m), m.bytes(DATA, 1)), (vec![(1, 3, 1)], vec![2]));
+    // Another one in the same port does not answer to the old address, whatever is done with the port.
+    let other = Shared::new(Speed::Low);
+    assert_eq!(m.xhci().attach(Box::new(other.clone()), Some(place)), Ok(place));
+    assert_eq!(m.request(slot, DESCRIPTOR, 18), [(4, 18)]);
+    assert!(other.with(|other| other.seen.is_empty()));
+    // It is full sometime, and is not for everyone.
+    for behind in 2..=4 {
+        let free = Place { port, behind: Some(behind) };
+        assert_eq!(m.xhci().attach(Box::new(Shared::new(Speed::High)), None), Ok(free));
+        assert_eq!(m.xhci().attach(Box::new(Shared::new(Speed::High)), Some(free)), Err(NoPort));
+    }
+    for (place, speed, expected) in [
+        (None, Speed::High, Ok(Place::from(2))),
+        (None, Speed::Super, Ok(Place::from(9))),
+        (Some(port.into()), Speed::High, Err(NoPort)),
+        (Some(Place { port: 2, behind: Some(1) }), Speed::High, Err(NoPort)),
+        (Some(Place { port, behind: Some(5) }), Speed::High, Err(NoPort)),
+        (Some(Place { port: 17, behind: None }), Speed::High, Err(NoPort)),
+    ] {
+        assert_eq!(m.xhci().free_place(speed, place), expected, "{place:?}");
+    }
+    // The hub goes with all that is in it.
+    assert!(m.xhci().detach(port.into()).is_some());
+    assert!(m.xhci().detach(place).is_none());
+}
+
+#[test]
 fn a_waker_wakes_its_port() {
     let mut m = Machine::started();
     let tester = Shared::new(Speed::Super);
     let waker = Xhci::waker(&m.xhci, 9);
-    assert_eq!(m.xhci().free_port(Speed::Super, None), Ok(9));
-    assert_eq!(m.xhci().attach(Box::new(tester.clone()), Some(9)), Ok(9));
+    assert_eq!(m.xhci().free_place(Speed::Super, None), Ok(9.into()));
+    assert_eq!(m.xhci().attach(Box::new(tester.clone()), Some(9.into())), Ok(9.into()));
     m.events();
     let slot = m.address(9, 0);
     m.configure(slot, &[(3, INTERRUPT_IN, 0)]);
@@ -466,7 +540,7 @@ fn its_state_comes_back_with_what_is_in_its_ports() {
     assert_eq!(other.request(slot, DESCRIPTOR, 18), [(4, 18)]);
     // With another kind of device.
     let third = Machine::new();
-    third.xhci().attach(Box::new(Hub(tester.clone(), tester.clone())), Some(port)).unwrap();
+    third.xhci().attach(Box::new(Hub(tester.clone(), tester.clone())), Some(port.into())).unwrap();
     assert!(third.xhci().restore(saved).is_err());
 }
 

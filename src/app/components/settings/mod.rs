@@ -407,7 +407,12 @@ impl SettingsDialog {
         network.add(&add);
 
         let page = self.page(root, USB, &gettext("USB"), "media-removable-symbolic");
-        self.group(&page, "", &[UsbKey::Controller, UsbKey::Tablet, UsbKey::Keyboard].map(Key::Usb), sender);
+        self.group(
+            &page,
+            "",
+            &UsbKey::ALL.into_iter().filter(|key| *key != UsbKey::Rules).map(Key::Usb).collect::<Vec<_>>(),
+            sender,
+        );
         let usb = UsbRules::new(sender.input_sender().clone());
         page.add(&usb.rules);
         page.add(&usb.plugged);
