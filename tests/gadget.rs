@@ -3,15 +3,16 @@
 //! The kernel's virtual host controller (`vhci_hcd`) has it over a socket, in the words of USB/IP (the kernel's
 //! Documentation/usb/usbip_protocol.rst). Isochronous packets go at the pace of a full-speed bus: one a millisecond.
 //!
-//! [`Played`] are the kernel's own.
+//! A [`KernelGadget`] is played by the kernel instead.
 
 mod camera;
+mod kernel_gadget;
 mod microphone;
-mod played;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -19,8 +20,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use self::camera::Camera;
+pub use self::kernel_gadget::KernelGadget;
 pub use self::microphone::Microphone;
-pub use self::played::Played;
 
 /// Where the controller is.
 const CONTROLLER: &str = "/sys/devices/platform/vhci_hcd.0";
@@ -55,6 +56,8 @@ pub trait Gadget: Send + 'static {
 /// A plugged-in gadget; pulled out when dropped.
 pub struct Plugged {
     port: u32,
+    /// The device's end of the cable.
+    socket: UnixStream,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -76,8 +79,9 @@ impl Plugged {
         let port = free.expect("it has a free port");
         let attach = format!("{port} {} {DEVICE} {FULL_SPEED}", theirs.as_raw_fd());
         fs::write(format!("{CONTROLLER}/attach"), attach).expect("the controller takes it");
+        let socket = ours.try_clone().expect("a descriptor");
         let thread = std::thread::spawn(move || Server::new(ours, gadget).serve());
-        Self { port, thread: Some(thread) }
+        Self { port, socket, thread: Some(thread) }
     }
 }
 
@@ -85,6 +89,8 @@ impl Drop for Plugged {
     fn drop(&mut self) {
         // It fails only when it is out already.
         let _ = fs::write(format!("{CONTROLLER}/detach"), self.port.to_string());
+        // Whatever the controller does with its own end.
+        let _ = self.socket.shutdown(Shutdown::Both);
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
             && !std::thread::panicking()
         {
@@ -136,7 +142,10 @@ impl<G: Gadget> Server<G> {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(_) => return,
+                Err(error) => {
+                    println!("  the gadget's host is gone: {error}");
+                    return;
+                }
             }
         }
     }

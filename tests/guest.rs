@@ -109,6 +109,19 @@ impl Guest {
         Self::start_in(home, name)
     }
 
+    /// A small machine without a network whose disk is Debian's ([`crate::media::DEBIAN_DISK`]), with a USB controller and with what else it is
+    /// created with and set to: started, and somebody is logged in.
+    #[track_caller]
+    pub fn debian_with_usb(home: Home, name: &str, disk: &Path, arguments: &[&str], settings: &[&str]) -> Self {
+        let disk = disk.to_str().expect("a path of plain characters");
+        let create = ["create", name, "--profile", "linux", "--os", "debian13", "--memory", "512", "--disk", disk];
+        home.must(&[&create[..], arguments].concat());
+        home.must(&[&["set", name, "usb.controller=xhci", "net0.link=off"], settings].concat());
+        let mut guest = Self::start_in(home, name);
+        guest.log_in(Duration::from_secs(900));
+        guest
+    }
+
     /// Starts a machine that is there.
     #[track_caller]
     pub fn start_in(home: Home, name: &str) -> Self {
@@ -336,6 +349,12 @@ impl Guest {
     #[track_caller]
     pub fn shell(&mut self, command: &str, limit: Duration) -> String {
         serial::shell(self, command, limit)
+    }
+
+    /// Runs a command again and again until its status is 0, for that long by the guest's clock at most; its output then.
+    #[track_caller]
+    pub fn shell_until(&mut self, command: &str, limit: Duration) -> String {
+        serial::shell_until(self, command, limit)
     }
 
     /// Everything that helps to see why a test failed.

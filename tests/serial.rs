@@ -29,6 +29,17 @@ pub fn log_in(port: &mut impl SerialPort, limit: Duration) {
     port.wait_serial("ready-42", Duration::from_secs(120));
 }
 
+/// Runs a command again and again until its status is 0, for that long by the guest's clock at most; its output then.
+#[track_caller]
+pub fn shell_until(port: &mut impl SerialPort, command: &str, limit: Duration) -> String {
+    let times = limit.as_secs() * 5;
+    let again = format!(
+        "r=1; for i in $(seq {times}); do if o=$({{ {command}; }} 2>/dev/null); then r=0; break; fi; sleep 0.2; done; echo \"$o\"; (exit $r)"
+    );
+    // The clock by which the answer is waited for need not be the guest's.
+    shell(port, &again, limit * 4)
+}
+
 /// Runs a command; its output, when its status is 0.
 #[track_caller]
 pub fn shell(port: &mut impl SerialPort, command: &str, limit: Duration) -> String {

@@ -15,8 +15,6 @@ use dormer_tests::host_device::HostDevice;
 use dormer_tests::{media, medium_or_skip, only_in_test_host, program};
 use library::control::Client;
 
-/// From power on to the login.
-const BOOT: Duration = Duration::from_secs(900);
 const SHORT: Duration = Duration::from_secs(240);
 const MIB: usize = 1 << 20;
 
@@ -64,19 +62,11 @@ fn linux_has_a_stick_of_the_host() {
     .unwrap();
     let before = sum(&stick.disk(SHORT), 0, 4);
 
-    let home = Home::new();
-    let disk_word = medium.to_str().expect("a path of plain characters");
-    let guest = ["--profile", "linux", "--os", "debian13", "--firmware", "bios", "--disk", disk_word];
-    home.must(&[&["create", "host-usb"][..], &guest].concat());
-    home.must(&["set", "host-usb", "usb.controller=xhci", "memory=512", "net0.link=off"]);
-    let mut guest = Guest::start_in(home, "host-usb");
-    guest.log_in(BOOT);
+    let mut guest = Guest::debian_with_usb(Home::new(), "host-usb", &medium, &["--firmware", "bios"], &[]);
     let mut client = Client::connect(&guest.control_path(), SHORT).unwrap();
 
     let mut keeper = attach(&mut client, &stick);
-    let appears =
-        "for i in $(seq 100); do [ -e /sys/block/sda/size ] && break; sleep 0.3; done; cat /sys/block/sda/size";
-    assert_eq!(guest.shell(appears, SHORT), "32768");
+    assert_eq!(guest.shell_until("cat /sys/block/sda/size", SHORT), "32768");
     let read = "dd if=/dev/sda bs=1M count=4 iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1";
     assert_eq!(guest.shell(read, SHORT), before);
     let write = "dd if=/dev/urandom of=/run/d bs=1M count=4 2>/dev/null && \
@@ -95,15 +85,12 @@ fn linux_has_a_stick_of_the_host() {
     assert_eq!(stick.driver().as_deref(), Some("usb-storage"));
     assert!(keeper.wait().unwrap().success());
     assert_eq!((sum(&stick.disk(SHORT), 0, 4), sum(&stick.disk(SHORT), 4, 4)), (before, written));
-    guest.shell(
-        "for i in $(seq 100); do [ -e /sys/block/sda ] || break; sleep 0.3; done; [ ! -e /sys/block/sda ]",
-        SHORT,
-    );
+    guest.shell_until("[ ! -e /sys/block/sda ]", SHORT);
 
     // By the desk, which has a keeper of its own; and the engine ends as by a crash.
     guest.must(&["usb", "attach", "host-usb", stick.id()]);
     assert_eq!(stick.driver().as_deref(), Some("usbfs"));
-    guest.shell(appears, SHORT);
+    guest.shell_until("cat /sys/block/sda/size", SHORT);
     guest.kill();
     stick.wait_driver(Some("usb-storage"), SHORT);
     stick.disk(SHORT);

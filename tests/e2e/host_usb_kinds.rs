@@ -15,8 +15,6 @@ use dormer_tests::signal::{self, noise};
 use dormer_tests::{media, medium_or_skip, output};
 use serde_json::json;
 
-/// From power on to the login.
-const BOOT: Duration = Duration::from_secs(900);
 const SHORT: Duration = Duration::from_secs(240);
 const NAME: &str = "usb-kinds";
 /// Of the noise that is played, at 48 kHz in stereo.
@@ -42,9 +40,7 @@ impl Desk {
         assert_eq!(device.driver().as_deref(), Some("usbfs"));
         let seen = format!("grep -l '{}' /sys/bus/usb/devices/*/product", device.product());
         let bound = if driver.is_empty() { seen } else { format!("ls -d /sys/bus/usb/drivers/{driver}/*:*") };
-        let wait =
-            format!("for i in $(seq 200); do {bound} 2>/dev/null && break; sleep 0.2; done; udevadm settle; {bound}");
-        self.guest.shell(&wait, SHORT);
+        self.guest.shell_until(&format!("{bound} && udevadm settle"), SHORT);
     }
 
     /// Gives it back, to this driver.
@@ -58,7 +54,7 @@ impl Desk {
     #[track_caller]
     fn events(&mut self, name: &str, count: u32, meanwhile: impl FnOnce(&mut Monitor)) -> String {
         let device = format!("$(grep -l '{name}' /sys/class/input/event*/device/name | head -1 | cut -d/ -f5)");
-        self.guest.shell(&format!("for i in $(seq 200); do [ -n \"{device}\" ] && break; sleep 0.2; done"), SHORT);
+        self.guest.shell_until(&format!("[ -n \"{device}\" ]"), SHORT);
         let listen = format!("dd if=/dev/input/{device} of=/run/events bs=24 count={count} 2>/dev/null & sleep 1");
         self.guest.shell(&listen, SHORT);
         meanwhile(&mut self.monitor);
@@ -75,7 +71,6 @@ fn each_kind_works_in_a_guest() {
         return;
     };
     let home = Home::new();
-    let disk = disk.to_str().expect("a path of plain characters");
     let sound = home.path().join("noise.img");
     // Something like a disk, so that it is known for one.
     let mut bytes = vec![0; NOISE_AT];
@@ -85,14 +80,10 @@ fn each_kind_works_in_a_guest() {
     fs::write(&sound, bytes).expect("room for some noise");
     let noise_disk = sound.clone();
     let sound = sound.to_str().expect("a path of plain characters");
-    let disks = ["--disk", disk, "--disk", sound];
-    let guest = [&disks[..], &["--profile", "linux", "--os", "debian13", "--firmware", "bios"]].concat();
-    home.must(&[&["create", NAME][..], &guest].concat());
-    // There is room for all of them in its hub.
-    home.must(&["set", NAME, "usb.controller=xhci", "usb.hub=on", "usb.tablet=off", "memory=512", "net0.link=off"]);
     println!("{}", home.must(&["usb", "list"]));
-    let mut guest = Guest::start_in(home, NAME);
-    guest.log_in(BOOT);
+    // There is room for all of them in its hub.
+    let settings = ["usb.hub=on", "usb.tablet=off"];
+    let guest = Guest::debian_with_usb(home, NAME, &disk, &["--disk", sound, "--firmware", "bios"], &settings);
     let mut desk = Desk { guest, monitor };
 
     keys(&mut desk);
@@ -144,8 +135,9 @@ fn serial(desk: &mut Desk) {
     let adapter = called("QEMU USB SERIAL");
     desk.attach(&adapter, "ftdi_sio");
     let text: String = (0..200).map(|i| format!("line {i}\n")).collect();
+    desk.guest.shell_until("[ -c /dev/ttyUSB0 ]", SHORT);
     desk.guest.shell(
-        "for i in $(seq 100); do [ -c /dev/ttyUSB0 ] && break; sleep 0.2; done; stty -F /dev/ttyUSB0 raw 115200; \
+        "stty -F /dev/ttyUSB0 raw 115200; \
          for i in $(seq 0 199); do echo line $i; done > /dev/ttyUSB0",
         SHORT,
     );
@@ -188,14 +180,12 @@ fn media_player(desk: &mut Desk) {
 fn smart_cards(desk: &mut Desk) {
     let reader = called("QEMU USB CCID");
     desk.attach(&reader, "");
-    let said = desk.guest.shell(
-        "systemctl stop pcscd.socket pcscd.service 2>/dev/null; (pcscd -f -d > /run/pcscd.log 2>&1 &); \
-         for i in $(seq 100); do grep -q 'startup of' /run/pcscd.log && break; sleep 0.3; done; sleep 3; \
-         pkill pcscd; sleep 1; tail -n 60 /run/pcscd.log",
-        SHORT,
-    );
+    desk.guest
+        .shell("systemctl stop pcscd.socket pcscd.service 2>/dev/null; (pcscd -f -d > /run/pcscd.log 2>&1 &)", SHORT);
     // Its slots are counted, and it is asked again and again whether there is a card in it.
-    assert!(said.contains("Reader supports 1 slot(s)") && said.contains("Using the reader polling thread"), "{said}");
+    desk.guest.shell_until("grep 'Reader supports 1 slot(s)' /run/pcscd.log", SHORT);
+    desk.guest.shell_until("grep 'Using the reader polling thread' /run/pcscd.log", SHORT);
+    desk.guest.shell("pkill pcscd", SHORT);
     desk.detach(&reader, None);
 }
 
@@ -203,8 +193,7 @@ fn smart_cards(desk: &mut Desk) {
 fn loudspeakers(desk: &mut Desk) {
     let speakers = called("QEMU USB Audio");
     desk.attach(&speakers, "snd-usb-audio");
-    desk.guest.shell("for i in $(seq 100); do [ -e /proc/asound/card*/usbid ] && break; sleep 0.2; done", SHORT);
-    let card = desk.guest.shell("ls /proc/asound/card*/usbid | tr -dc 0-9", SHORT);
+    let card = desk.guest.shell_until("ls /proc/asound/card*/usbid", SHORT).replace(|c: char| !c.is_ascii_digit(), "");
     let bytes = FRAMES * 4;
     desk.guest.shell(
         &format!(
@@ -223,8 +212,7 @@ fn microphone(desk: &mut Desk, disk: &Path) {
     let microphone = HostDevice::appears(Microphone::NAME, SHORT);
     microphone.wait_driver(Some("snd-usb-audio"), SHORT);
     desk.attach(&microphone, "snd-usb-audio");
-    desk.guest.shell("for i in $(seq 100); do [ -e /proc/asound/card*/usbid ] && break; sleep 0.2; done", SHORT);
-    let card = desk.guest.shell("ls /proc/asound/card*/usbid | tr -dc 0-9", SHORT);
+    let card = desk.guest.shell_until("ls /proc/asound/card*/usbid", SHORT).replace(|c: char| !c.is_ascii_digit(), "");
     desk.guest.shell(
         &format!(
             "arecord -q -D hw:{card},0 -t raw -f S16_LE -c 2 -r 48000 -s 48000 | \
@@ -245,9 +233,9 @@ fn camera(desk: &mut Desk, disk: &Path) {
     let camera = HostDevice::appears(Camera::NAME, SHORT);
     let before = camera.driver();
     desk.attach(&camera, "uvcvideo");
+    desk.guest.shell_until("[ -c /dev/video0 ]", SHORT);
     let film = format!(
-        "for i in $(seq 100); do [ -c /dev/video0 ] && break; sleep 0.2; done; \
-         gst-launch-1.0 -q v4l2src device=/dev/video0 num-buffers={PICTURES} ! video/x-raw,format=YUY2 ! filesink location=/run/film > /run/gst 2>&1; \
+        "gst-launch-1.0 -q v4l2src device=/dev/video0 num-buffers={PICTURES} ! video/x-raw,format=YUY2 ! filesink location=/run/film > /run/gst 2>&1; \
          dd if=/run/film of=/dev/vdb bs={NOISE_AT} seek={} conv=notrunc,fsync status=none; wc -c < /run/film",
         RECORDED_AT / NOISE_AT
     );
@@ -274,10 +262,7 @@ fn hub(desk: &mut Desk) {
         desk.guest.must(&["usb", "attach", "--yes", NAME, id]);
     }
     let bound = "ls -d /sys/bus/usb/drivers/usbhid/*:* /sys/bus/usb/drivers/wacom/*:* 2>/dev/null | wc -l";
-    desk.guest.shell(
-        &format!("for i in $(seq 200); do [ $({bound}) -ge 3 ] && break; sleep 0.2; done; [ $({bound}) -ge 3 ]"),
-        SHORT,
-    );
+    desk.guest.shell_until(&format!("[ $({bound}) -ge 3 ]"), SHORT);
     let there = desk.guest.must(&["usb", "list", NAME]);
     assert!(all.iter().all(|id| there.contains(id.as_str())), "{there}");
     // Pulled out with all that is in it.

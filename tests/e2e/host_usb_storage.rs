@@ -26,18 +26,6 @@ const COPIED: usize = 191;
 /// How often a device comes and goes.
 const TIMES: u32 = 200;
 
-/// A Debian with a USB controller, logged in.
-fn debian(name: &str, disk: &Path) -> Guest {
-    let home = Home::new();
-    let disk = disk.to_str().expect("a path of plain characters");
-    let guest = ["--profile", "linux", "--os", "debian13", "--firmware", "bios", "--disk", disk];
-    home.must(&[&["create", name][..], &guest].concat());
-    home.must(&["set", name, "usb.controller=xhci", "memory=512", "net0.link=off"]);
-    let mut guest = Guest::start_in(home, name);
-    guest.log_in(BOOT);
-    guest
-}
-
 /// Something that no two MiB of are alike.
 fn fill(disk: &Path) {
     let mut file = File::options().write(true).open(disk).expect("a disk");
@@ -67,8 +55,7 @@ fn copies_both_ways(guest: &mut Guest, name: &str, device: &HostDevice, driver: 
     let written = host(&sum(disk.to_str().expect("a plain path"), 0));
     let hosts = device.driver();
     guest.must(&["usb", "attach", "--yes", name, device.id()]);
-    let appears = "for i in $(seq 300); do [ -b /dev/sda ] && break; sleep 0.3; done; [ -b /dev/sda ]";
-    guest.shell(appears, SHORT);
+    guest.shell_until("[ -b /dev/sda ]", SHORT);
     let drivers = guest.shell("ls -d /sys/bus/usb/drivers/*/*:1.0 | cut -d/ -f6 | sort -u", SHORT);
     assert!(drivers.lines().any(|line| line == driver), "{driver} is none of {drivers}");
     assert_eq!(guest.shell(&sum("/dev/sda", 0), LONG), written, "what the guest reads");
@@ -80,7 +67,7 @@ fn copies_both_ways(guest: &mut Guest, name: &str, device: &HostDevice, driver: 
     device.wait_driver(hosts.as_deref(), SHORT);
     let disk = device.disk(SHORT);
     assert_eq!(host(&sum(disk.to_str().expect("a plain path"), 200)), written, "what the guest wrote");
-    guest.shell("for i in $(seq 100); do [ -b /dev/sda ] || break; sleep 0.3; done; [ ! -b /dev/sda ]", SHORT);
+    guest.shell_until("[ ! -b /dev/sda ]", SHORT);
 }
 
 #[test]
@@ -91,7 +78,7 @@ fn disks_of_the_host_work_at_length() {
         return;
     };
     let name = "usb-storage";
-    let mut guest = debian(name, &medium);
+    let mut guest = Guest::debian_with_usb(Home::new(), name, &medium, &["--firmware", "bios"], &[]);
     let stick = HostDevice::called("QEMU USB HARDDRIVE").expect("the test host has a stick");
     let uas = HostDevice::called("USB Attached SCSI HBA").expect("the test host has a disk that does UAS");
 
@@ -103,7 +90,7 @@ fn disks_of_the_host_work_at_length() {
     guest.must(&["usb", "attach", "--yes", name, uas.id()]);
     guest.verb("reset", &[]);
     guest.log_in(BOOT);
-    guest.shell("for i in $(seq 300); do [ -b /dev/sda ] && break; sleep 0.3; done; [ -b /dev/sda ]", SHORT);
+    guest.shell_until("[ -b /dev/sda ]", SHORT);
     assert_eq!(guest.shell(&sum("/dev/sda", 0), LONG), written, "after a reset");
 
     // Another comes and goes, while the disk is read.
@@ -133,11 +120,12 @@ fn disks_of_the_host_work_at_length() {
     guest.wait_event("word of it", SHORT, |event| {
         *event == Event::UsbDetached { id: uas.id().to_owned(), reason: UsbGone::Unplugged }
     });
-    guest.shell("wait; for i in $(seq 100); do [ -b /dev/sda ] || break; sleep 0.3; done; [ ! -b /dev/sda ]", SHORT);
+    guest.shell("wait", SHORT);
+    guest.shell_until("[ ! -b /dev/sda ]", SHORT);
     assert!(guest.must(&["usb", "list", name]).contains("no USB device"));
     // And the next one works.
     guest.must(&["usb", "attach", "--yes", name, stick.id()]);
-    guest.shell("for i in $(seq 300); do ls /dev/sd? 2>/dev/null && break; sleep 0.3; done", SHORT);
+    guest.shell_until("ls /dev/sd?", SHORT);
     guest.shell("dd if=$(ls /dev/sd?) of=/dev/null bs=1M count=8 iflag=direct", SHORT);
     let said = guest.shell("dmesg | grep -i -e xhci", SHORT);
     println!("{said}");

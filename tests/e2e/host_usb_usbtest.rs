@@ -5,13 +5,11 @@
 
 use std::time::Duration;
 
-use dormer_tests::gadget::Played;
+use dormer_tests::gadget::KernelGadget;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
 use dormer_tests::{media, medium_or_skip, only_in_test_host};
 
-/// From power on to the login.
-const BOOT: Duration = Duration::from_secs(900);
 const SHORT: Duration = Duration::from_secs(240);
 const NAME: &str = "usbtest";
 
@@ -48,26 +46,17 @@ const TESTS: &[(u32, u32, u32, u32, u32, &str)] = &[
 fn the_kernels_tests_pass_in_a_guest() {
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
     only_in_test_host!("only a test host gets gadgets");
-    let home = Home::new();
-    let disk = disk.to_str().expect("a path of plain characters");
-    home.must(&["create", NAME, "--disk", disk, "--profile", "linux", "--os", "debian13", "--firmware", "bios"]);
-    home.must(&["set", NAME, "usb.controller=xhci", "memory=512", "net0.link=off"]);
-    let mut guest = Guest::start_in(home, NAME);
-    guest.log_in(BOOT);
+    let mut guest = Guest::debian_with_usb(Home::new(), NAME, &disk, &["--firmware", "bios"], &[]);
     // What testusb does: an order to the driver through the device's file (usbdevfs_ioctl, usbtest_param_32).
     let testusb = "use strict; my ($node, @wish) = @ARGV; open my $file, '+<', $node or die; \
         my $test = pack 'L5l2', @wish, 0, 0; my $order = pack 'iiP', 0, 0xc01c5564, $test; \
         print defined(ioctl $file, 0xc0105512, $order) ? 'passed' : \"failed: $!\";";
     for (is_super, speed) in [(false, "480"), (true, "5000")] {
-        let zero = Played::zero(is_super);
-        let device = HostDevice::appears(Played::NAME, SHORT);
+        let zero = KernelGadget::zero(is_super);
+        let device = HostDevice::appears(KernelGadget::NAME, SHORT);
         guest.must(&["usb", "attach", "--yes", NAME, device.id()]);
-        let folder = format!("$(dirname $(grep -l '{}' /sys/bus/usb/devices/*/product))", Played::NAME);
-        let there = format!(
-            "for i in $(seq 100); do grep -q '{}' /sys/bus/usb/devices/*/product && break; sleep 0.2; done; cat {folder}/speed",
-            Played::NAME
-        );
-        assert_eq!(guest.shell(&there, SHORT), speed);
+        let folder = format!("$(dirname $(grep -l '{}' /sys/bus/usb/devices/*/product))", KernelGadget::NAME);
+        assert_eq!(guest.shell_until(&format!("cat {folder}/speed"), SHORT), speed);
         guest.shell(&format!("modprobe usbtest; echo 1 > /sys/module/usbtest/parameters/pattern; udevadm settle; ls -d {folder}/*:1.0/driver"), SHORT);
         let node = guest.shell(&format!("cat {folder}/busnum {folder}/devnum"), SHORT);
         let numbers: Vec<u32> = node.split_whitespace().map(|word| word.parse().expect("a number")).collect();

@@ -39,10 +39,7 @@ fn answers(address: &str) -> String {
 /// Waits until this address answers.
 fn reach(guest: &mut Guest, address: &str) {
     let probe = answers(address);
-    guest.shell(
-        &format!("r=1; for i in $(seq 30); do if {probe}; then r=0; break; fi; sleep 1; done; (exit $r)"),
-        SHORT * 2,
-    );
+    guest.shell_until(&probe, SHORT);
 }
 
 /// `net0` as the engine has it.

@@ -109,8 +109,7 @@ fn linux_binds_what_is_there() {
     assert_eq!(guest.shell(drivers, SHORT), "usbhid\nusbhid");
     // The last driver comes when udev has found it.
     let inputs = "grep -c 'Dormer USB' /proc/bus/input/devices";
-    guest.shell(&format!("for i in $(seq 300); do [ \"$({inputs})\" = 2 ] && break; sleep 0.3; done"), SHORT);
-    assert_eq!(guest.shell(inputs, SHORT), "2");
+    guest.shell_until(&format!("{inputs} | grep -x 2"), SHORT);
     let vectors = guest.shell("grep -c xhci_hcd /proc/interrupts", SHORT);
     assert_ne!(vectors, "0");
 
@@ -128,18 +127,18 @@ fn linux_binds_what_is_there() {
     // them is heard.
     let power = "/sys/bus/usb/devices/1-2/power";
     guest.shell(&listen("Dormer USB Tablet", 3), SHORT);
-    let sleeps = format!("for i in $(seq 100); do grep -q suspended {power}/runtime_status && break; sleep 0.1; done");
-    let asleep = format!("echo 0 > {power}/autosuspend_delay_ms; echo auto > {power}/control; {sleeps}");
-    guest.shell(&asleep, SHORT);
-    assert_eq!(guest.shell(&format!("cat {power}/runtime_status"), SHORT), "suspended");
+    let sleeps = format!("grep suspended {power}/runtime_status");
+    guest.shell(&format!("echo 0 > {power}/autosuspend_delay_ms; echo auto > {power}/control"), SHORT);
+    guest.shell_until(&sleeps, SHORT);
     guest.order(&Order::Pointer { x: 0x4321, y: 0x1234, click: None });
     let events = guest.shell(HEARD, SHORT);
     assert!(events.ends_with("3 0 17185\n3 1 4660\n0 0 0"), "{events}");
-    guest.shell(&format!("{sleeps}; echo on > {power}/control"), SHORT);
+    guest.shell_until(&sleeps, SHORT);
+    guest.shell(&format!("echo on > {power}/control"), SHORT);
 
     // Taken away from its driver, and given back.
     guest.shell("cd /sys/bus/pci/drivers/xhci_hcd && echo 0000:00:14.0 > unbind && echo 0000:00:14.0 > bind", SHORT);
-    guest.shell("for i in $(seq 100); do [ -e /sys/bus/usb/devices/1-2:1.0/driver ] && break; sleep 0.3; done", SHORT);
+    guest.shell_until("[ -e /sys/bus/usb/devices/1-2:1.0/driver ]", SHORT);
     assert_eq!(guest.shell(drivers, SHORT), "usbhid\nusbhid");
 }
 
@@ -151,7 +150,7 @@ fn linux_has_a_hub_with_keyboard_and_mouse() {
     let mut guest = machine("usb-hub", &arguments, &["keyboard", "mouse", "hub"]);
     guest.log_in(BOOT);
     let inputs = "grep -c 'Dormer USB' /proc/bus/input/devices";
-    guest.shell(&format!("for i in $(seq 300); do [ \"$({inputs})\" = 2 ] && break; sleep 0.3; done"), SHORT);
+    guest.shell_until(&format!("{inputs} | grep -x 2"), SHORT);
     let drivers = "for device in 1 1.1 1.3; do basename $(readlink /sys/bus/usb/devices/1-$device:1.0/driver); done";
     assert_eq!(guest.shell(drivers, SHORT), "hub\nusbhid\nusbhid");
 
@@ -171,9 +170,7 @@ fn linux_has_a_hub_with_keyboard_and_mouse() {
         guest.shell(&format!("echo 0 > {power}/autosuspend_delay_ms; echo auto > {power}/control"), SHORT);
     }
     guest.shell(&listen("Dormer USB Mouse", 3), SHORT);
-    let status = format!("{}/runtime_status", power("1-1"));
-    let asleep = format!("for i in $(seq 100); do grep -q suspended {status} && break; sleep 0.1; done; cat {status}");
-    assert_eq!(guest.shell(&asleep, SHORT), "suspended");
+    guest.shell_until(&format!("grep suspended {}/runtime_status", power("1-1")), SHORT);
     console.pointer_motion(-9, 4).expect("the engine listens");
     let events = guest.shell(HEARD, SHORT);
     assert!(events.ends_with("2 0 -9\n2 1 4\n0 0 0"), "{events}");

@@ -52,12 +52,8 @@ fn a_system_that_is_wholly_on_a_stick_starts_by_uefi() {
 /// Firmware, GRUB and Linux have it from the stick, one after the other, and nothing else is there.
 fn starts_wholly_from_a_stick(firmware: &str) {
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
-    let (name, home) = (format!("wholly-{firmware}"), Home::new());
-    let create = ["create", &name, "--firmware", firmware, "--disk", &text(&disk), "--os", "debian13"];
-    home.must(&[&create[..], &["--profile", "linux", "--memory", "512", "--cpus", "1"]].concat());
-    home.must(&["set", &name, "usb.controller=xhci", "disk0.bus=usb", "net0.link=off"]);
-    let mut guest = Guest::start_in(home, &name);
-    guest.log_in(BOOT);
+    let (name, arguments) = (format!("wholly-{firmware}"), ["--firmware", firmware, "--cpus", "1"]);
+    let mut guest = Guest::debian_with_usb(Home::new(), &name, &disk, &arguments, &["disk0.bus=usb"]);
     let root = "basename $(readlink -f /sys/block/$(lsblk -no PKNAME $(findmnt -no SOURCE /))/device/../../../driver)";
     assert_eq!(guest.shell(root, SHORT), "uas");
     // What is written stays when it starts again.
@@ -70,13 +66,8 @@ fn starts_wholly_from_a_stick(firmware: &str) {
 #[test]
 fn linux_uses_a_stick_by_both_drivers() {
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
-    let home = Home::new();
-    let create = ["create", "stick", "--firmware", "bios", "--disk", &text(&disk), "--os", "debian13"];
-    home.must(&[&create[..], &["--profile", "linux", "--memory", "512", "--cpus", "1"]].concat());
-    home.must(&["set", "stick", "usb.controller=xhci", "net0.link=off"]);
-    home.must(&["disk", "stick", "add", "64M", "--bus", "usb"]);
-    let mut guest = Guest::start_in(home, "stick");
-    guest.log_in(BOOT);
+    let arguments = ["--firmware", "bios", "--cpus", "1", "--disk", "64M"];
+    let mut guest = Guest::debian_with_usb(Home::new(), "stick", &disk, &arguments, &["disk1.bus=usb"]);
 
     let driver = "basename $(readlink /sys/bus/usb/devices/2-1:1.0/driver)";
     assert_eq!(guest.shell(driver, SHORT), "uas");
@@ -95,7 +86,7 @@ fn linux_uses_a_stick_by_both_drivers() {
 
     // Its other setting, by the driver of old.
     guest.shell("rmmod uas usb_storage; modprobe usb-storage quirks=46f4:0001:u; udevadm settle", SHORT);
-    guest.shell("for i in 1 2 3 4 5 6 7 8 9; do ls /dev/sd? && break; sleep 1; done", SHORT);
+    guest.shell_until("ls /dev/sd?", SHORT);
     assert_eq!(guest.shell(driver, SHORT), "usb-storage");
     read_and_write(&mut guest, "usb-storage");
     let said = guest.shell("dmesg | grep -i -e xhci -e usb -e uas -e sda", SHORT);

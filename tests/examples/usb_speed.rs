@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A Debian reads and writes, past its cache: a stick of the host's, passed through, which the host's kernel plays itself, once a
-//! millisecond ([`Played`]: what waits for another computer has no place on a clock that goes by instructions); a disk of the machine's own by UAS; and the same
+//! millisecond ([`KernelGadget`]: what waits for another computer has no place on a clock that goes by instructions); a disk of the machine's own by UAS; and the same
 //! by the transport of old, Bulk-Only. Time is the guest's, the costs are the engine's whole processor time, its guest in it. One line of
 //! JSON for each: MB/s, processor time for a MB in milliseconds, and the ratios; and one of an idle guest with the stick: processor time
 //! for a second, in milliseconds.
@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use dormer_tests::gadget::Played;
+use dormer_tests::gadget::KernelGadget;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::host_device::HostDevice;
 use dormer_tests::qemu::Qemu;
@@ -49,8 +49,8 @@ fn main() {
             .and_then(|()| std::fs::File::options().write(true).open(image)?.set_len(300 << 20))
             .expect("room");
     }
-    let _plugged = Played::stick(&played);
-    let stick = HostDevice::appears(Played::NAME, Duration::from_secs(60));
+    let _plugged = KernelGadget::stick(&played);
+    let stick = HostDevice::appears(KernelGadget::NAME, Duration::from_secs(60));
     stick.wait_driver(Some("usb-storage"), Duration::from_secs(60));
 
     let mut ours = dormer(&debian, &own);

@@ -6,12 +6,12 @@ use std::process::Command;
 
 /// A gadget of the kernel's (its Documentation/usb/gadget_configfs.rst), on a controller of its own that is both ends of the cable:
 /// `dummy_hcd`, which moves what there is once a millisecond, and has no isochronous transfers. Unplugged when dropped.
-pub struct Played {
+pub struct KernelGadget {
     folder: PathBuf,
     function: &'static str,
 }
 
-impl Played {
+impl KernelGadget {
     /// What product strings say.
     pub const NAME: &'static str = "Dormer Test Gadget";
 
@@ -74,7 +74,7 @@ impl Played {
     }
 }
 
-impl Drop for Played {
+impl Drop for KernelGadget {
     fn drop(&mut self) {
         // What fails here was not there: it was not made whole.
         let _ = fs::write(self.folder.join("UDC"), "\n");
