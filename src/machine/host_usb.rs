@@ -92,7 +92,8 @@ impl HostUsb {
         let (device, attendant) = host::open(file)?;
         let (vendor, product) = device.identity();
         let speed = device.speed();
-        let port = match lock(controller).attach(Box::new(device), None) {
+        let placed = lock(controller).attach(Box::new(device), None);
+        let port = match placed {
             Ok(place) => place,
             Err(error) => {
                 // What it was to be told about is why it was not attached.

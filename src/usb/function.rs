@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError, Weak};
 
-use device::StateDyn;
+use device::{Section, StateDyn};
 
 use crate::{Completion, Endpoint, Speed, Transfer, TransferId};
 
@@ -41,6 +41,11 @@ pub trait Function: StateDyn + Send {
         false
     }
 
+    /// Is there something of it in a saved state? Else it is pulled out when one is saved, and plugged in when one is restored.
+    fn is_saved(&self) -> bool {
+        true
+    }
+
     /// The controller has forgotten the endpoint's state (xHCI's Reset Endpoint and Configure Endpoint), with so many streams to
     /// come, 0 for none.
     fn endpoint_reset(&mut self, endpoint: Endpoint, streams: u16) {
@@ -66,6 +71,16 @@ pub trait Ports {
 
     /// Takes a function out of a port. Its transfers are the controller's to end.
     fn detach(&mut self, port: u8) -> Option<Box<dyn Function>>;
+
+    /// The ports, a bit for each, bit 1 for the first, whose functions have been reset by requests to the hub since this was asked last:
+    /// what they had is the controller's to end.
+    fn take_resets(&mut self) -> u8;
+}
+
+/// A function as it is saved, if it is.
+pub(crate) fn section(function: &dyn Function) -> Option<Section> {
+    // Its state is plain data, which there is JSON for.
+    if function.is_saved() { function.save_section().ok() } else { None }
 }
 
 /// No port is free for a device of this speed, or the one that was wished for is taken or of the other kind.

@@ -1,7 +1,8 @@
 //! A hub with four ports (USB 2.0, chapter 11), at high speed, with one transaction translator that has nothing to do.
 //!
 //! Ports have power, and are reset, suspended and enabled one by one; a reset is over at once. What is behind a port that is not enabled
-//! is as after a reset. The hub's reports say which ports have changed, until the guest has looked and cleared that. A hub that
+//! is as after a reset. The hub's reports say which ports have changed, each change once: that a guest has not cleared it yet is not told again
+//! at each poll, as hardware would every 256 ms. A hub that
 //! sleeps, or a port of it, is woken by what is behind it, and the hub by what has changed.
 
 use bitflags::bitflags;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::descriptor::{Configuration, Descriptors, Identity, Interface, Pipe, PipeKind, with_header};
 use super::pending::Pending;
 use super::standard::{Change, Reply, Standard, StandardState};
+use crate::function::section;
 use crate::{
     Completion, Direction, Endpoint, Fault, Function, Kind, NoPort, Ports, Setup, Speed, Transfer, TransferId,
 };
@@ -80,6 +82,8 @@ struct Port {
     function: Option<Box<dyn Function>>,
     status: Status,
     changes: Changes,
+    /// Those that have been reported.
+    told: Changes,
 }
 
 /// The hub.
@@ -87,6 +91,8 @@ pub struct Hub {
     standard: Standard,
     ports: [Port; PORTS as usize],
     pending: Pending,
+    /// See [`Ports::take_resets`].
+    resets: u8,
 }
 
 /// The saved hub.
@@ -116,7 +122,12 @@ impl Default for Hub {
 impl Hub {
     /// A hub with nothing in its ports.
     pub fn new() -> Self {
-        Self { standard: Standard::new(descriptors()), ports: Default::default(), pending: Pending::default() }
+        Self {
+            standard: Standard::new(descriptors()),
+            ports: Default::default(),
+            pending: Pending::default(),
+            resets: 0,
+        }
     }
 
     fn port(&mut self, number: u16) -> Option<&mut Port> {
@@ -129,6 +140,7 @@ impl Hub {
                 match change {
                     Change::Configuration => {
                         self.ports.iter_mut().for_each(Port::power_off);
+                        self.resets = 0xff;
                         self.pending.fail(REPORTS, Fault::Transaction);
                     }
                     Change::Halted(endpoint) => self.pending.fail(endpoint, Fault::Stall),
@@ -160,32 +172,52 @@ impl Hub {
             // The translator has nothing in it.
             CLEAR_TT_BUFFER | RESET_TT => Reply::Done,
             GET_PORT_STATUS => Reply::of(self.port(index).map(|port| port.bytes())),
-            CLEAR_PORT_FEATURE => {
-                // The upper byte is for indicators.
-                Reply::done(self.port(index & 0xff).is_some_and(|port| port.clear(value)))
-            }
-            SET_PORT_FEATURE => Reply::done(self.port(index & 0xff).is_some_and(|port| port.set(value))),
+            // The upper byte is for indicators.
+            CLEAR_PORT_FEATURE => Reply::done(self.change_port(index & 0xff, |port| port.clear(value))),
+            SET_PORT_FEATURE => Reply::done(self.change_port(index & 0xff, |port| port.set(value))),
             _ => Reply::Stall,
         }
     }
 
+    /// Does what a request wants of a port; false when there is no such port or it wants nothing that there is.
+    fn change_port(&mut self, number: u16, change: impl FnOnce(&mut Port) -> Option<Touched>) -> bool {
+        let Some(touched) = self.port(number).and_then(change) else { return false };
+        if touched == Touched::Reset {
+            self.resets |= 1 << number;
+        }
+        true
+    }
+
     /// The ports that have changed, a bit for each; bit 0 is the hub's own.
-    fn changes(&self) -> u8 {
+    fn changed(&self) -> u8 {
         let changed = (1..).zip(&self.ports).filter(|(_, port)| !port.changes.is_empty());
         changed.fold(0, |bits, (number, _)| bits | 1 << number)
     }
 
-    fn report(&self, transfer: &Transfer) -> Option<Completion> {
-        let changes = self.changes();
-        if changes == 0 {
-            return None;
+    /// Is there a change that was not reported?
+    fn has_news(&self) -> bool {
+        self.ports.iter().any(Port::has_news)
+    }
+
+    /// Says which ports have changed.
+    fn report(&mut self, transfer: &Transfer) -> Completion {
+        let changes = self.changed();
+        for port in &mut self.ports {
+            port.told = port.changes;
         }
-        Some(match transfer.memory.write(0, &[changes]) {
+        match transfer.memory.write(0, &[changes]) {
             Ok(1) => Completion::done(1),
             Ok(_) => Completion::failed(Fault::Babble),
             Err(_) => Completion::failed(Fault::Transaction),
-        })
+        }
     }
+}
+
+/// What a request did to what is in a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    Nothing,
+    Reset,
 }
 
 impl Port {
@@ -222,12 +254,16 @@ impl Port {
     }
 
     fn power_off(&mut self) {
-        (self.status, self.changes) = (Status::empty(), Changes::empty());
+        (self.status, self.changes, self.told) = (Status::empty(), Changes::empty(), Changes::empty());
         self.reset_function();
     }
 
-    /// False when there is no such feature.
-    fn set(&mut self, feature: u16) -> bool {
+    fn has_news(&self) -> bool {
+        !(self.changes - self.told).is_empty()
+    }
+
+    /// `None` when there is no such feature.
+    fn set(&mut self, feature: u16) -> Option<Touched> {
         match feature {
             feature::POWER => {
                 self.status |= Status::POWERED;
@@ -238,6 +274,7 @@ impl Port {
                 self.status -= Status::SUSPENDED;
                 self.status |= Status::ENABLED;
                 self.changes |= Changes::RESET;
+                return Some(Touched::Reset);
             }
             feature::SUSPEND if self.status.contains(Status::ENABLED) => {
                 self.status |= Status::SUSPENDED;
@@ -245,30 +282,36 @@ impl Port {
                 self.remote_wakeup();
             }
             feature::RESET | feature::SUSPEND | feature::INDICATOR => {}
-            _ => return false,
+            _ => return None,
         }
-        true
+        Some(Touched::Nothing)
     }
 
-    /// False when there is no such feature.
-    fn clear(&mut self, feature: u16) -> bool {
+    /// `None` when there is no such feature.
+    fn clear(&mut self, feature: u16) -> Option<Touched> {
         match feature {
             feature::ENABLE => {
                 self.status -= Status::ENABLED | Status::SUSPENDED;
                 self.reset_function();
+                return Some(Touched::Reset);
             }
             feature::SUSPEND if self.status.contains(Status::SUSPENDED) => {
                 self.status -= Status::SUSPENDED;
                 self.changes |= Changes::SUSPENDED;
             }
-            feature::POWER => self.power_off(),
+            feature::POWER => {
+                self.power_off();
+                return Some(Touched::Reset);
+            }
             feature::CHANGES..=feature::LAST_CHANGE => {
-                self.changes -= Changes::from_bits_retain(1 << (feature - feature::CHANGES));
+                let cleared = Changes::from_bits_retain(1 << (feature - feature::CHANGES));
+                self.changes -= cleared;
+                self.told -= cleared;
             }
             feature::SUSPEND | feature::INDICATOR => {}
-            _ => return false,
+            _ => return None,
         }
-        true
+        Some(Touched::Nothing)
     }
 
     /// Ends its sleep, if that is to be. Does the hub's end too?
@@ -283,12 +326,12 @@ impl Port {
     }
 
     fn save(&self) -> PortState {
-        let Self { function, status, changes } = self;
+        let Self { function, status, changes, told: _ } = self;
         PortState {
             status: status.bits(),
             changes: changes.bits(),
             occupied: function.is_some(),
-            function: function.as_ref().and_then(|function| function.save_section().ok()),
+            function: function.as_ref().and_then(|function| section(&**function)),
         }
     }
 
@@ -308,21 +351,19 @@ impl Port {
         if !fits || status.contains(Status::CONNECTED) != is_there || function.is_some() && !occupied {
             return Err(Hub::impossible("port"));
         }
-        (self.status, self.changes) = (status, changes);
+        (self.status, self.changes, self.told) = (status, changes, Changes::empty());
+        let speed = status & (Status::LOW_SPEED | Status::HIGH_SPEED);
+        let is_same = !is_there || speed == self.speed();
         match (&mut self.function, function) {
-            (Some(own), Some(saved)) => own.restore_section(saved)?,
-            (None, _) if !occupied => return Ok(()),
-            // What was in it cannot be saved, or is not there, or something is there that was not.
+            (Some(own), Some(saved)) if is_same => own.restore_section(saved)?,
+            (None, _) if !occupied => {}
+            // What was in it was not saved, or is not there, or something is there that was not.
             (own, _) => {
                 own.iter_mut().for_each(|function| function.reset());
                 self.exchange();
-                return Ok(());
             }
         }
-        match status & (Status::LOW_SPEED | Status::HIGH_SPEED) == self.speed() || !is_there {
-            true => Ok(()),
-            false => Err(Hub::impossible("port")),
-        }
+        Ok(())
     }
 
     /// What was in it is not what is in it now, if anything is.
@@ -343,6 +384,8 @@ impl Function for Hub {
     fn reset(&mut self) {
         self.standard.reset();
         self.pending.clear();
+        // What is behind it is taken back with it.
+        self.resets = 0;
         self.ports.iter_mut().for_each(Port::power_off);
     }
 
@@ -353,10 +396,8 @@ impl Function for Hub {
                 if let Err(fault) = self.standard.admit(transfer.endpoint) {
                     return Some(Completion::failed(fault));
                 }
-                if self.pending.first(REPORTS).is_none()
-                    && let Some(completion) = self.report(&transfer)
-                {
-                    return Some(completion);
+                if self.pending.first(REPORTS).is_none() && self.has_news() {
+                    return Some(self.report(&transfer));
                 }
                 self.pending.push(transfer)
             }
@@ -372,9 +413,10 @@ impl Function for Hub {
         if let Some(done) = self.pending.collect() {
             return Some(done);
         }
-        if let Some(completion) = self.pending.first(REPORTS).and_then(|transfer| self.report(transfer)) {
-            let transfer = self.pending.pop(REPORTS)?;
-            return Some((transfer.id, completion));
+        if self.has_news()
+            && let Some(transfer) = self.pending.pop(REPORTS)
+        {
+            return Some((transfer.id, self.report(&transfer)));
         }
         self.ports.iter_mut().find_map(|port| port.function.as_mut()?.collect())
     }
@@ -382,7 +424,7 @@ impl Function for Hub {
     fn remote_wakeup(&mut self) -> bool {
         // Whoever is behind a hub wakes through it, whatever it may itself (USB 2.0, 11.9). All that want to, not the first alone.
         let woken = self.ports.iter_mut().map(Port::remote_wakeup).filter(|wakes| *wakes).count();
-        woken > 0 || self.standard.may_wake() && self.changes() != 0
+        woken > 0 || self.standard.may_wake() && self.changed() != 0
     }
 
     fn ports(&mut self) -> Option<&mut dyn Ports> {
@@ -420,6 +462,10 @@ impl Ports for Hub {
         port.look();
         Some(function)
     }
+
+    fn take_resets(&mut self) -> u8 {
+        std::mem::take(&mut self.resets)
+    }
 }
 
 impl State for Hub {
@@ -427,7 +473,7 @@ impl State for Hub {
     type Saved = HubState;
 
     fn save(&self) -> HubState {
-        let Self { standard, ports, pending: _ } = self;
+        let Self { standard, ports, pending: _, resets: _ } = self;
         HubState { standard: standard.save(), ports: ports.iter().map(Port::save).collect() }
     }
 
@@ -437,6 +483,7 @@ impl State for Hub {
             return Err(Self::impossible("port"));
         }
         self.pending.clear();
+        self.resets = 0;
         self.standard.restore(standard).map_err(Self::impossible)?;
         self.ports.iter_mut().zip(ports).try_for_each(|(port, saved)| port.restore(saved))
     }

@@ -100,10 +100,11 @@ fn noise(m: &mut Machine, testers: &[Shared], random: &mut Random, steps: usize)
             }
             13 if random.once_in(4) => {
                 let tester = testers[random.below(2) as usize].clone();
-                let port = random.below(18) as u8;
-                let out = m.xhci().detach(port.into());
+                let behind = random.once_in(2).then(|| random.below(6) as u8);
+                let place = Place { port: random.below(if behind.is_some() { 3 } else { 18 }) as u8, behind };
+                let out = m.xhci().detach(place);
                 if out.is_none() || random.once_in(2) {
-                    let _ = m.xhci().attach(Box::new(tester), Some(port.into()));
+                    let _ = m.xhci().attach(Box::new(tester), Some(place));
                 }
             }
             14 => {
@@ -117,7 +118,7 @@ fn noise(m: &mut Machine, testers: &[Shared], random: &mut Random, steps: usize)
     }
 }
 
-/// The controller anew, with two devices, one of them addressed and configured.
+/// The controller anew, with two devices, one of them addressed and configured, and a hub with nothing in it yet.
 fn bring_up(m: &mut Machine, testers: &[Shared]) {
     m.xhci().config_write(4, Size::Word, 6);
     for port in 1..=16 {
@@ -129,6 +130,12 @@ fn bring_up(m: &mut Machine, testers: &[Shared]) {
     m.configure(slot, &[(3, INTERRUPT_IN, 0), (4, BULK_OUT, 2), (7, BULK_IN, 0)]);
     m.queue(3, DATA, 8, 1 << 10 | 1 << 5);
     m.ring(slot, 3);
+    let port = m.plug(crate::devices::hub::Hub::new());
+    let hub = m.address(port, 0);
+    assert_eq!(m.request(hub, [0, 9, 1, 0, 0, 0, 0, 0], 0), [(1, 0)]);
+    for port in 1..=4 {
+        assert_eq!(m.request(hub, [0x23, 3, 8, 0, port, 0, 0, 0], 0), [(1, 0)]);
+    }
 }
 
 /// A machine that is busy, and its devices.

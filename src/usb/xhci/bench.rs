@@ -195,6 +195,9 @@ impl Ports for Hub {
     fn detach(&mut self, _: u8) -> Option<Box<dyn Function>> {
         None
     }
+    fn take_resets(&mut self) -> u8 {
+        0
+    }
 }
 
 /// A machine with the controller, and a small driver for it.

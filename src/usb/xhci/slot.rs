@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::context::{ENDPOINTS, EndpointKind, EndpointState, SlotState};
 use super::report::{TD_TRBS, Td};
 use super::trb::Ring;
-use crate::TransferId;
+use crate::{Place, TransferId};
 
 /// A TD that a function has.
 pub(super) struct InFlight {
@@ -132,6 +132,11 @@ impl Slot {
             route: 0,
             endpoints: [const { None }; ENDPOINTS as usize],
         }
+    }
+
+    /// Is it there, or behind that?
+    pub(super) fn is_at(&self, place: Place) -> bool {
+        self.port == place.port && place.behind.is_none_or(|behind| self.route & 0xf == u32::from(behind))
     }
 
     /// Endpoint `number`, 1 being the default one.

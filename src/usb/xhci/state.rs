@@ -14,6 +14,7 @@ use super::registers::{Command, INTERRUPTERS, PORTS, SLOTS, STREAM_ARRAY, Status
 use super::slot::{EndpointSlot, Slot, Streams};
 use super::trb::Ring;
 use super::{Registers, Xhci};
+use crate::function::section;
 
 /// The controller's saved state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -193,7 +194,7 @@ impl State for Xhci {
                 .map(|port| SavedPort {
                     state: port.state.clone(),
                     occupied: port.function.is_some(),
-                    function: port.function.as_ref().and_then(|function| function.save_section().ok()),
+                    function: port.function.as_ref().and_then(|function| section(&**function)),
                 })
                 .collect(),
             slots: slots.iter().map(|slot| slot.as_ref().map(|slot| self.save_slot(slot))).collect(),

@@ -195,12 +195,19 @@ impl Xhci {
         };
         let transfer = Transfer { id, endpoint: endpoint_of(key.endpoint), kind, memory: Memory::new(dma, pieces) };
         let length = transfer.memory.len();
-        let answer = match answering(&mut self.ports, slot) {
-            None => Some(Completion::failed(Fault::Transaction)),
+        let (answer, resets) = match answering(&mut self.ports, slot) {
+            None => (Some(Completion::failed(Fault::Transaction)), 0),
             // Addresses are given by command; a device that hears of one is lost.
-            Some(_) if is_set_address(&transfer.kind) => Some(Completion::failed(Fault::Stall)),
-            Some(function) => function.submit(transfer),
+            Some(_) if is_set_address(&transfer.kind) => (Some(Completion::failed(Fault::Stall)), 0),
+            Some(function) => {
+                let answer = function.submit(transfer);
+                (answer, function.ports().map_or(0, |ports| ports.take_resets()))
+            }
         };
+        let port = slot.port;
+        for behind in (1..8).filter(|behind| resets >> behind & 1 != 0) {
+            self.fail_all(Place { port, behind: Some(behind) });
+        }
         if let Some(completion) = answer {
             let completion = Completion { length: completion.length.min(length), ..completion };
             self.finish(key.slot, key.endpoint, id, completion);
@@ -371,14 +378,20 @@ impl Xhci {
         }
     }
 
-    /// What is in flight to a place, or behind it, has failed: what is there is pulled out.
+    /// What is in a place is pulled out.
     pub(super) fn break_off(&mut self, place: Place) {
-        let is_there = |slot: &Slot| {
-            slot.port == place.port && place.behind.is_none_or(|behind| slot.route & 0xf == u32::from(behind))
-        };
+        self.fail_all(place);
+        for slot in self.slots.iter_mut().flatten().filter(|slot| slot.is_at(place)) {
+            // Whatever is there next has not got this address.
+            slot.generation = slot.generation.wrapping_sub(1);
+        }
+    }
+
+    /// What is in flight to a place, or behind it, has failed.
+    fn fail_all(&mut self, place: Place) {
         let mut broken = Vec::new();
         for (at, slot) in self.slots.iter().enumerate() {
-            let Some(slot) = slot.as_ref().filter(|slot| is_there(slot)) else { continue };
+            let Some(slot) = slot.as_ref().filter(|slot| slot.is_at(place)) else { continue };
             let endpoints = slot.endpoints.iter().enumerate().filter_map(|(at, found)| Some((at, found.as_ref()?)));
             for (number, endpoint) in endpoints {
                 let ids = endpoint.in_flight.iter().map(|in_flight| in_flight.id);
@@ -393,10 +406,6 @@ impl Xhci {
         }
         for (slot, endpoint, id) in broken {
             self.finish(slot, endpoint, id, Completion::failed(Fault::Transaction));
-        }
-        for slot in self.slots.iter_mut().flatten().filter(|slot| is_there(slot)) {
-            // Whatever is there next has not got this address.
-            slot.generation = slot.generation.wrapping_sub(1);
         }
     }
 }

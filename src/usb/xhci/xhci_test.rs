@@ -562,3 +562,38 @@ fn power_on_forgets_all_but_what_is_plugged_in() {
     let slot = m.address(port, 0);
     assert_eq!(m.request(slot, DESCRIPTOR, 18), [(1, 0)]);
 }
+
+#[test]
+fn what_a_hub_resets_has_nothing_in_flight() {
+    // Reset, disabled, without power, without the hub's configuration.
+    for setup in [
+        [0x23, 3, 4, 0, 1, 0, 0, 0],
+        [0x23, 1, 1, 0, 1, 0, 0, 0],
+        [0x23, 1, 8, 0, 1, 0, 0, 0],
+        [0, 9, 1, 0, 0, 0, 0, 0],
+    ] {
+        let mut m = Machine::started();
+        let port = m.plug(crate::devices::hub::Hub::new());
+        let far = Shared::new(Speed::High);
+        m.xhci().attach(Box::new(far.clone()), None).unwrap();
+        let hub = m.address(port, 0);
+        let mut next = ring_of(1);
+        let mut request = |m: &mut Machine, setup: [u8; 8]| {
+            // The device's ring is at the same place.
+            m.rings[1] = (next, true);
+            next += 0x20;
+            m.request(hub, setup, 0);
+        };
+        for setup in [[0, 9, 1, 0, 0, 0, 0, 0], [0x23, 3, 8, 0, 1, 0, 0, 0], [0x23, 3, 4, 0, 1, 0, 0, 0]] {
+            request(&mut m, setup);
+        }
+        let slot = m.address(port, 1);
+        m.configure(slot, &[(2, BULK_OUT, 0)]);
+        m.queue(2, DATA, 8, 1 << 10 | 1 << 5);
+        m.ring(slot, 2);
+        assert_eq!(far.with(|far| far.waiting.len()), 1);
+        // What it had has failed when that is over.
+        request(&mut m, setup);
+        assert_eq!((m.endpoint_state(slot, 2), far.with(|far| far.waiting.len())), (2, 0), "{setup:?}");
+    }
+}

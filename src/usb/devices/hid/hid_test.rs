@@ -102,11 +102,14 @@ fn who_sleeps_is_woken_and_hears_what_woke_it() {
     assert_eq!(reports.iter().map(|report| report[2]).collect::<Vec<_>>(), [5, 0]);
     host.cancel(id);
     host.request(0, 3, 1, 0, Data::Out(&[])).unwrap();
-    // A driver that has its controller stand hears nobody: what is done then is for others.
+    // A driver that has its controller stand hears nobody: what is done then is for others, but for what is let go.
+    keys.key(31, true);
+    assert!(wakes());
     host.port().runs = false;
     assert!(!keys.listens());
+    keys.key(31, false);
     keys.key(30, true);
-    assert!(!wakes());
+    assert!(wakes() && !keys.listens());
     host.port().runs = true;
     assert!(keys.listens());
     host.reset();

@@ -135,13 +135,6 @@ struct Shared<M> {
     again: bool,
 }
 
-impl<M> Shared<M> {
-    /// The host is to hear of what is done, whoever hears of a wake.
-    fn is_listening(&self) -> bool {
-        self.polled || self.woke
-    }
-}
-
 fn lock<M>(shared: &Mutex<Shared<M>>) -> MutexGuard<'_, Shared<M>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -399,12 +392,12 @@ impl<M: Model> Sink<M> {
 
     /// Does the guest ask for reports, or would it be woken by one?
     fn is_listening(&self) -> bool {
-        let (listens, may_wake) = {
+        let (polled, sleeps) = {
             let shared = lock(&self.shared);
-            (shared.is_listening(), shared.may_wake)
+            (shared.polled, shared.may_wake || shared.woke)
         };
         // The controller is not locked while the model is: it locks the model itself.
-        listens || may_wake && self.waker.is_heard()
+        polled || sleeps && self.waker.is_heard()
     }
 }
 
@@ -467,7 +460,8 @@ fn descriptors<M: Model>() -> Descriptors {
         product: M::PRODUCT,
         release: 0x0100,
         name: M::NAME,
-        serial: "1".to_owned(),
+        // Windows wants to tell apart what has the same numbers.
+        serial: M::KIND.to_owned(),
     };
     // At full speed, intervals are milliseconds: 8 microframes each.
     let milliseconds = 1 << M::INTERVAL.saturating_sub(4);

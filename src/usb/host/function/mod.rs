@@ -294,11 +294,16 @@ impl Function for HostDevice {
         if self.busy.is_empty() && !self.gone && self.shared.is_running() {
             self.shared.take_turn();
             self.reap_all();
+            self.lanes.retain(|_, lane| !lane.jobs.is_empty());
             if !self.lanes.is_empty() {
                 // What is left is sent when those that are to go are gone.
                 self.shared.call_back();
             }
         }
+    }
+
+    fn is_saved(&self) -> bool {
+        false
     }
 
     fn endpoint_reset(&mut self, endpoint: Endpoint, streams: u16) {
