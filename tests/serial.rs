@@ -34,7 +34,8 @@ pub fn log_in(port: &mut impl SerialPort, limit: Duration) {
 pub fn shell_until(port: &mut impl SerialPort, command: &str, limit: Duration) -> String {
     let times = limit.as_secs() * 5;
     let again = format!(
-        "r=1; for i in $(seq {times}); do if o=$({{ {command}; }} 2>/dev/null); then r=0; break; fi; sleep 0.2; done; echo \"$o\"; (exit $r)"
+        "r=1; for i in $(seq {times}); do if o=$({{ {command}; }} 2>/dev/null); then r=0; break; fi; sleep 0.2; done; \
+         [ $r = 0 ] || dmesg | tail -n 30; echo \"$o\"; (exit $r)"
     );
     // The clock by which the answer is waited for need not be the guest's.
     shell(port, &again, limit * 4)

@@ -144,15 +144,15 @@ fn qemu(disk: &Path, own: &Path, devices: &[&str]) -> Qemu {
 /// Reads and writes on the disk with this driver, which is given to the devices with these numbers if it is not theirs.
 fn both(guest: &mut impl Machine, driver: &str, count: u32, forced: Option<&str>) -> [Measured; 2] {
     if let Some(numbers) = forced {
-        let force = format!("rmmod uas usb_storage; modprobe usb-storage quirks={numbers}:u; udevadm settle");
+        let force = format!(
+            "udevadm settle && rmmod uas usb_storage && modprobe usb-storage quirks={numbers}:u && udevadm settle"
+        );
         serial::shell(guest, &force, LONG);
     }
     let find = format!(
-        "for i in $(seq 300); do for b in /sys/block/sd?; do case $(readlink -f $b/device/../../../driver) in */{driver}) \
-         echo disk=${{b##*/}}; exit;; esac; done; sleep 0.3; done"
+        "for b in /sys/block/sd?; do case $(readlink -f $b/device/../../../driver) in */{driver}) echo ${{b##*/}};; esac; done | grep ."
     );
-    let found = serial::shell(guest, &format!("({find})"), LONG);
-    let disk = found.rsplit_once("disk=").unwrap_or_else(|| panic!("no disk has {driver}: {found}")).1.to_owned();
+    let disk = serial::shell_until(guest, &find, LONG / 10);
     let options = format!("bs=1M count={count} 2>&1 | tail -1");
     let read = measure(guest, &format!("dd if=/dev/{disk} of=/dev/null iflag=direct {options}"));
     let write = measure(guest, &format!("dd if=/dev/zero of=/dev/{disk} seek=1 oflag=direct {options}"));
