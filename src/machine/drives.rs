@@ -165,7 +165,8 @@ impl Board {
                 }
                 (DriveSpecKind::UsbDisk, Some(queue)) => {
                     let Some(controller) = usb else { return Err(BuildError::NoUsb(id)) };
-                    boot.push((id.clone(), BootTarget::Usb { slot: USB_PLACE.device(), port: usb_port }));
+                    let (slot, super_port) = (USB_PLACE.device(), usb_port - USB_PORT + 1);
+                    boot.push((id.clone(), BootTarget::Usb { slot, port: usb_port, super_port }));
                     let speed = api::usb::Speed::Super;
                     let options = Options { speed, serial: id.clone(), removable: true, discard: true };
                     let mut stick = MassStorage::new(queue.clone(), options);

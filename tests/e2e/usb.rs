@@ -6,7 +6,7 @@ use api::control::Command as Order;
 use console::Console;
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::serial::SerialPort;
-use dormer_tests::{media, medium_or_skip};
+use dormer_tests::{media, medium_or_skip, only_in_full};
 
 const LIMIT: Duration = Duration::from_secs(300);
 /// From power on to the login.
@@ -48,7 +48,7 @@ fn seabios_takes_keys(name: &str, devices: &[&str]) {
     guest.type_text("echo Dormer-$cmdpath\n");
     guest.wait_screen("Dormer-(", LIMIT);
     let log = guest.log("firmware.log");
-    assert_eq!(log.contains("USB hub"), devices.contains(&"hub"), "{log}");
+    assert_eq!(log.contains("Initialized USB HUB"), devices.contains(&"hub"), "{log}");
     assert!(log.contains("XHCI at 00:14.0") && log.contains("16 ports, 64 slots, 32 byte contexts"), "{log}");
     for protocol in ["XHCI    protocol USB  2.00, 8 ports (offset 1)", "XHCI    protocol USB  3.10, 8 ports (offset 9)"]
     {
@@ -90,6 +90,7 @@ fn listen(name: &str, count: u32) -> String {
 
 #[test]
 fn linux_binds_what_is_there() {
+    only_in_full!();
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
     let disk = disk.to_str().expect("a path of plain characters");
     let arguments = ["--firmware", "bios", "--disk", disk, "--os", "debian13"];
@@ -144,6 +145,7 @@ fn linux_binds_what_is_there() {
 
 #[test]
 fn linux_has_a_hub_with_keyboard_and_mouse() {
+    only_in_full!();
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
     let disk = disk.to_str().expect("a path of plain characters");
     let arguments = ["--firmware", "bios", "--disk", disk, "--os", "debian13"];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dormer_tests::guest::{Guest, Home};
 use dormer_tests::serial::SerialPort;
-use dormer_tests::{media, medium_or_skip};
+use dormer_tests::{media, medium_or_skip, only_in_full};
 
 const LIMIT: Duration = Duration::from_secs(600);
 /// From power on to the login.
@@ -51,6 +51,7 @@ fn a_system_that_is_wholly_on_a_stick_starts_by_uefi() {
 
 /// Firmware, GRUB and Linux have it from the stick, one after the other, and nothing else is there.
 fn starts_wholly_from_a_stick(firmware: &str) {
+    only_in_full!();
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
     let (name, arguments) = (format!("wholly-{firmware}"), ["--firmware", firmware, "--cpus", "1"]);
     let mut guest = Guest::debian_with_usb(Home::new(), &name, &disk, &arguments, &["disk0.bus=usb"]);
@@ -65,6 +66,7 @@ fn starts_wholly_from_a_stick(firmware: &str) {
 
 #[test]
 fn linux_uses_a_stick_by_both_drivers() {
+    only_in_full!();
     let disk = medium_or_skip!(media::DEBIAN_DISK.path());
     let arguments = ["--firmware", "bios", "--cpus", "1", "--disk", "64M"];
     let mut guest = Guest::debian_with_usb(Home::new(), "stick", &disk, &arguments, &["disk1.bus=usb"]);

@@ -24,6 +24,8 @@ pub enum BootTarget {
         slot: u8,
         /// Its root port, 1 being the first.
         port: u8,
+        /// And 1 being the first of USB 3's. SeaBIOS counts like that, as QEMU does, and OVMF does not: there is a line for each.
+        super_port: u8,
     },
     /// The network card in a slot.
     Network {
@@ -37,7 +39,10 @@ impl fmt::Display for BootTarget {
         match self {
             Self::Ahci { port } => write!(f, "/pci@i0cf8/pci8086,2922@1f,2/drive@{port:x}/disk@0"),
             Self::VirtioBlk { slot } => write!(f, "/pci@i0cf8/scsi@{slot:x}/disk@0,0"),
-            Self::Usb { slot, port } => write!(f, "/pci@i0cf8/usb@{slot:x}/storage@{port:x}/channel@0/disk@0,0"),
+            Self::Usb { slot, port, super_port } => {
+                let stick = |port: &u8| format!("/pci@i0cf8/usb@{slot:x}/storage@{port:x}/channel@0/disk@0,0");
+                write!(f, "{}\n{}", stick(super_port), stick(port))
+            }
             Self::Network { slot } => write!(f, "/pci@i0cf8/ethernet@{slot:x}/ethernet-phy@0"),
         }
     }
@@ -73,7 +78,7 @@ mod tests {
         let targets = [
             BootTarget::VirtioBlk { slot: 0x10 },
             BootTarget::Ahci { port: 1 },
-            BootTarget::Usb { slot: 0x14, port: 10 },
+            BootTarget::Usb { slot: 0x14, port: 10, super_port: 2 },
             BootTarget::Network { slot: 2 },
         ];
         let text = String::from_utf8(text(&targets).unwrap()).unwrap();
@@ -81,6 +86,7 @@ mod tests {
             text,
             "/pci@i0cf8/scsi@10/disk@0,0\n\
              /pci@i0cf8/pci8086,2922@1f,2/drive@1/disk@0\n\
+             /pci@i0cf8/usb@14/storage@2/channel@0/disk@0,0\n\
              /pci@i0cf8/usb@14/storage@a/channel@0/disk@0,0\n\
              /pci@i0cf8/ethernet@2/ethernet-phy@0\0"
         );
