@@ -255,6 +255,9 @@ fn the_stick_works_and_comes_back() {
     hands.ram.write_slice(&vec![0; 3 << 20], GuestAddress(DATA)).unwrap();
     assert_eq!(hands.command(&rw(0x28, 64, 6144), 3 << 20, Direction::In), 3 << 20);
     assert!(hands.bytes(DATA, 3 << 20) == data, "what was read is not what was written");
+    // By memory of the kernel's.
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(maps.contains(stick.node().to_str().unwrap()), "usbfs gives no memory: {maps}");
 
     // Nothing comes, until it is cancelled; then all is as before.
     let waits = hands.transfer(BULK_IN, Kind::Bulk { stream: 0 }, DATA, 512);

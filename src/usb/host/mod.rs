@@ -1,6 +1,6 @@
 //! The host's own devices: a [`Function`](crate::Function) through usbfs, on a descriptor that was opened elsewhere.
 //!
-//! - [`usbfs`]: the kernel's calls;
+//! - [`usbfs`]: the kernel's calls; `buffer`: memory for what is moved;
 //! - [`descriptors`]: what a device says of itself, which may be anything;
 //! - `function`: requests and transfers of the guest, and what of them the kernel has to do or to know;
 //! - `errands`: calls that take long, by a thread of the machine.
@@ -9,6 +9,7 @@
 //! gives nobody's interfaces back to drivers when a process ends, so that somebody outside of the engine has to see its end:
 //! [`keep`], in a process of its own.
 
+mod buffer;
 pub mod descriptors;
 mod errands;
 mod function;

@@ -1,4 +1,4 @@
-//! A USB device of the host through usbfs, on a descriptor that somebody else opened. The only unsafe code of this crate.
+//! A USB device of the host through usbfs, on a descriptor that somebody else opened. With [`Buffer`], the only unsafe code of this crate.
 //!
 //! Linux, `include/uapi/linux/usbdevice_fs.h`, `Documentation/driver-api/usb/usb.rst` and `drivers/usb/core/devio.c`. What matters of the
 //! latter: every call but poll takes the device's lock, which some calls hold for seconds ([`Usbfs::set_configuration`],
@@ -17,6 +17,8 @@ use api::usb::Speed;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major};
 use rustix::io::Errno;
 
+pub use super::buffer::Buffer;
+use super::buffer::Buffers;
 use crate::{Endpoint, Setup};
 
 /// The major number of usbfs's files (`USB_DEVICE_MAJOR`).
@@ -175,7 +177,7 @@ pub struct Urb {
     /// `bEndpointAddress`.
     pub endpoint: u8,
     /// Data, or room for it. Its length is the URB's.
-    pub buffer: Vec<u8>,
+    pub buffer: Buffer,
     /// Lengths of isochronous packets, which together are as long as the buffer.
     pub packets: Vec<u32>,
 }
@@ -194,7 +196,7 @@ pub struct Reaped {
     /// What came of it; of a control URB without its setup packet.
     pub outcome: Outcome,
     /// Its buffer.
-    pub buffer: Vec<u8>,
+    pub buffer: Buffer,
     /// Where in it each packet is, and what came of it.
     pub packets: Vec<(usize, Outcome)>,
 }
@@ -203,13 +205,14 @@ pub struct Reaped {
 struct InFlight {
     /// One, on the heap, where it stays. The kernel knows it by its address.
     urb: Vec<RawUrb>,
-    buffer: Vec<u8>,
+    buffer: Buffer,
 }
 
 /// A device of the host. Dropping it cancels what is in flight and releases interfaces, without drivers.
 pub struct Usbfs {
     file: OwnedFd,
     in_flight: Mutex<BTreeMap<UrbId, InFlight>>,
+    buffers: Buffers,
 }
 
 impl AsFd for Usbfs {
@@ -226,7 +229,11 @@ impl Usbfs {
         let is_usbfs =
             FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && major(stat.st_rdev) == MAJOR;
         let access = fcntl_getfl(&file).ok()?.intersection(OFlags::RWMODE);
-        (is_usbfs && access == OFlags::RDWR).then(|| Self { file, in_flight: Mutex::default() })
+        (is_usbfs && access == OFlags::RDWR).then(|| Self {
+            file,
+            in_flight: Mutex::default(),
+            buffers: Buffers::default(),
+        })
     }
 
     /// Device descriptor and configurations one after the other, at most `limit` bytes of them.
@@ -255,6 +262,11 @@ impl Usbfs {
             // Wireless USB was of high speed, and is no more.
             _ => Speed::High,
         })
+    }
+
+    /// A buffer for a URB, of the kernel's own memory where that is to be had.
+    pub fn buffer(&self, length: usize) -> Buffer {
+        self.buffers.take(&self.file, length)
     }
 
     /// May bulk URBs be long? Else the kernel wants memory in one piece for each.

@@ -68,7 +68,7 @@ impl HostDevice {
         let memory = &job.transfer.memory;
         let (kind, address, mut buffer, data) = match job.transfer.kind {
             Kind::Control(setup) => {
-                let mut buffer = vec![0; 8 + usize::from(setup.length)];
+                let mut buffer = self.shared.usbfs.buffer(8 + usize::from(setup.length));
                 buffer[..8].copy_from_slice(&setup.bytes());
                 job.sent = memory.len();
                 (UrbKind::Control, way.0.address(), buffer, setup.direction() == Direction::Out)
@@ -83,7 +83,7 @@ impl HostDevice {
                 };
                 let length = (memory.len() - job.moved).min(piece);
                 job.sent = job.moved + length;
-                (kind, way.0.address(), vec![0; length as usize], way.0.direction == Direction::Out)
+                (kind, way.0.address(), self.shared.usbfs.buffer(length as usize), way.0.direction == Direction::Out)
             }
         };
         let bytes = buffer.len();
@@ -117,24 +117,29 @@ impl HostDevice {
         let most = (LASTS / interval).clamp(1, PACKETS as u32) as usize;
         let Some(lane) = self.lanes.get_mut(&way) else { return false };
         let first = lane.unsent();
-        let (mut buffer, mut packets, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut bytes, mut packets, mut ids) = (0, Vec::new(), Vec::new());
         for job in lane.jobs.iter().skip(first).take(most) {
-            let memory = &job.transfer.memory;
             // As much as the kernel takes for a packet; hardware takes less.
-            let length = memory.len().min(98_304) as usize;
-            let at = buffer.len();
-            if at > 0 && at + length > room.min(BUDGET) {
+            let length = job.transfer.memory.len().min(98_304) as usize;
+            if bytes > 0 && bytes + length > room.min(BUDGET) {
                 break;
             }
-            buffer.resize(at + length, 0);
-            // What is not RAM is silence.
-            let _ = if pipe.is_in() { Ok(0) } else { memory.read(0, &mut buffer[at..]) };
+            bytes += length;
             packets.push(length as u32);
             ids.push(job.transfer.id);
         }
-        let bytes = buffer.len();
         if ids.is_empty() || bytes > room {
             return false;
+        }
+        let mut buffer = self.shared.usbfs.buffer(bytes);
+        let mut rest = &mut buffer[..];
+        for (job, &length) in lane.jobs.iter().skip(first).zip(&packets).filter(|_| !pipe.is_in()) {
+            let (packet, behind) = std::mem::take(&mut rest).split_at_mut(length as usize);
+            if job.transfer.memory.read(0, packet).is_err() {
+                // What is not RAM is silence.
+                packet.fill(0);
+            }
+            rest = behind;
         }
         let urb = Urb { kind: UrbKind::Isochronous, endpoint: way.0.address(), buffer, packets };
         match self.shared.usbfs.submit(urb) {
