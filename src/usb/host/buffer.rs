@@ -13,8 +13,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// What is shorter is copied.
 const LEAST: usize = 4096;
-/// Bytes that are kept for later.
-const KEPT: usize = 2 << 20;
+/// Bytes that are kept for later, of the 16 MiB that the kernel gives all of usbfs.
+const KEPT: usize = 5 << 18;
 
 /// Where buffers come from, and go back to. Clones are of the same.
 #[derive(Clone, Default)]
@@ -31,6 +31,11 @@ impl Buffers {
             Some(mapping) => Buffer { length, memory: Memory::Kernel(Some(mapping), self.clone()) },
             None => Buffer { length, memory: Memory::Own(vec![0; length]) },
         }
+    }
+
+    /// Gives the kernel back what is kept for later.
+    pub(super) fn give_back(&self) {
+        self.kept().clear();
     }
 
     fn mapping(&self, file: impl AsFd, size: usize) -> Option<Mapping> {
@@ -158,6 +163,8 @@ mod tests {
         let many: Vec<_> = (0..4).map(|_| buffers.take(&file, 1 << 20)).collect();
         drop(many);
         assert_eq!(kept(), [8192, 1 << 20], "no more than is kept");
+        buffers.give_back();
+        assert_eq!(kept(), [0; 0]);
         // What is short, and what cannot be mapped, is ordinary.
         assert!(matches!(buffers.take(&file, 31).memory, Memory::Own(_)));
         let pipe = rustix::pipe::pipe().unwrap().0;

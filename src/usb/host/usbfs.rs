@@ -269,6 +269,11 @@ impl Usbfs {
         self.buffers.take(&self.file, length)
     }
 
+    /// Gives the kernel back buffers that no URB has: it has too little memory.
+    pub fn give_buffers_back(&self) {
+        self.buffers.give_back();
+    }
+
     /// May bulk URBs be long? Else the kernel wants memory in one piece for each.
     pub fn scatters(&self) -> bool {
         let mut capabilities = 0_u32;

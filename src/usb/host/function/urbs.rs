@@ -163,6 +163,7 @@ impl HostDevice {
                 false
             }
             Errno::NOMEM | Errno::AGAIN => {
+                self.shared.usbfs.give_buffers_back();
                 if self.bytes < SHORT as usize {
                     // None of ours will be free: less may be there.
                     self.piece = (self.piece / 2).max(SHORT);
