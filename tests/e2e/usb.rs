@@ -28,6 +28,7 @@ fn machine(name: &str, arguments: &[&str], devices: &[&str]) -> Guest {
 
 #[test]
 fn seabios_takes_keys_by_usb() {
+    only_in_full!();
     seabios_takes_keys("usb-bios", &["keyboard", "tablet"]);
 }
 
@@ -58,6 +59,7 @@ fn seabios_takes_keys(name: &str, devices: &[&str]) {
 
 #[test]
 fn ovmf_has_a_driver_on_it() {
+    only_in_full!();
     ovmf_has_drivers("usb-uefi", &["keyboard", "tablet"], 2);
 }
 
