@@ -335,7 +335,7 @@ impl Engine {
             "x-dormer-query-usage" => return self.usage(),
             "x-dormer-usb-attach" => {
                 let Some(node) = client.descriptors.pop() else { return json!({}) };
-                let (id, name, port) = (&arguments["id"], &arguments["name"], self.usb.len() + 1);
+                let (id, name, port) = (&arguments["id"], &arguments["name"], (self.usb.len() + 1).to_string());
                 let device = json!({ "id": id, "name": name, "vendor": 0x781, "product": 0x5581, "speed": "high", "port": port });
                 self.usb.push((device, node));
                 return json!({ "id": id, "port": port, "speed": "high" });
