@@ -9,19 +9,28 @@ impl Xhci {
     /// A free place for a device of this speed: `wish`, or the first one. Hubs' ports come before the controller's own: that is what a
     /// machine has a hub for.
     pub fn free_place(&mut self, speed: Speed, wish: Option<Place>) -> Result<Place, NoPort> {
-        let wished = |port| wish.is_none_or(|wish| wish.port == port);
-        for port in (1..=self.ports.len() as u8).filter(|port| wished(*port)) {
-            let behind = self.hub(port).and_then(|hub| hub.free(speed, wish.and_then(|wish| wish.behind)));
-            if let (Some(behind), true) = (behind, wish.is_none_or(|wish| wish.behind.is_some())) {
-                return Ok(Place { port, behind: Some(behind) });
-            }
-        }
-        if wish.is_some_and(|wish| wish.behind.is_some()) {
-            return Err(NoPort);
-        }
-        let mut numbered = (1..).zip(&self.ports);
-        let free = numbered.find(|(number, port)| port.function.is_none() && port.takes(speed) && wished(*number));
-        free.map(|(number, _)| number.into()).ok_or(NoPort)
+        let numbers = 1..=self.ports.len() as u8;
+        let place = match wish {
+            Some(place @ Place { port, behind: None }) => self.is_free(port, speed).then_some(place),
+            Some(Place { port, behind: Some(behind) }) => self.free_behind(port, speed, Some(behind)),
+            None => numbers.clone().find_map(|port| self.free_behind(port, speed, None)).or_else(|| {
+                let mut numbers = numbers;
+                numbers.find(|&port| self.is_free(port, speed)).map(Place::from)
+            }),
+        };
+        place.ok_or(NoPort)
+    }
+
+    /// Is there nothing in this port, and has it the wires?
+    fn is_free(&self, port: u8, speed: Speed) -> bool {
+        let found = usize::from(port).checked_sub(1).and_then(|at| self.ports.get(at));
+        found.is_some_and(|found| found.function.is_none() && found.takes(speed))
+    }
+
+    /// A free place in the hub in this port, if there is one.
+    fn free_behind(&mut self, port: u8, speed: Speed, wish: Option<u8>) -> Option<Place> {
+        let behind = self.hub(port)?.free(speed, wish)?;
+        Some(Place { port, behind: Some(behind) })
     }
 
     /// What wakes `controller` for what is in a port of it, or behind that.

@@ -200,8 +200,10 @@ impl Xhci {
             // Addresses are given by command; a device that hears of one is lost.
             Some(_) if is_set_address(&transfer.kind) => (Some(Completion::failed(Fault::Stall)), 0),
             Some(function) => {
+                let is_request = matches!(transfer.kind, Kind::Control(_));
                 let answer = function.submit(transfer);
-                (answer, function.ports().map_or(0, |ports| ports.take_resets()))
+                let ports = if is_request { function.ports() } else { None };
+                (answer, ports.map_or(0, |ports| ports.take_resets()))
             }
         };
         let port = slot.port;
