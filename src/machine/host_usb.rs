@@ -93,7 +93,7 @@ impl HostUsb {
         let (vendor, product) = device.identity();
         let speed = device.speed();
         let placed = lock(controller).attach(Box::new(device), None);
-        let port = match placed {
+        let place = match placed {
             Ok(place) => place,
             Err(error) => {
                 // What it was to be told about is why it was not attached.
@@ -102,7 +102,7 @@ impl HostUsb {
             }
         };
         let bus: Weak<Mutex<dyn Bus>> = Arc::<Mutex<Xhci>>::downgrade(controller);
-        let waker = Waker::new(bus, port.port);
+        let waker = Waker::new(bus, place.port);
         let gone = Arc::new(AtomicBool::new(false));
         let thread = {
             let (attendant, confine, tell) = (attendant.clone(), Arc::clone(&self.confine), Arc::clone(&self.tell));
@@ -119,15 +119,15 @@ impl HostUsb {
         let thread = match thread {
             Ok(thread) => thread,
             Err(error) => {
-                drop(lock(controller).detach(port));
+                drop(lock(controller).detach(place));
                 let _ = attendant.give_back();
                 return Err(HostUsbError::Thread(error));
             }
         };
         attendant.set_running(self.running);
-        let status = UsbStatus { id: id.to_owned(), name: name.to_owned(), vendor, product, speed, port };
+        let status = UsbStatus { id: id.to_owned(), name: name.to_owned(), vendor, product, speed, port: place };
         self.guests.push(Guest { status, attendant, thread, gone, _keeper: keeper });
-        Ok(UsbAttached { id: id.to_owned(), port, speed })
+        Ok(UsbAttached { id: id.to_owned(), port: place, speed })
     }
 
     /// Takes a device out of the machine and gives it back to the host, as far as it is still there.

@@ -40,9 +40,10 @@ pub(super) fn of(key: Key) -> (String, String) {
             (gettext("USB Tablet"), gettext("The mouse is not captured by systems with a driver for xHCI"))
         }
         Key::Usb(UsbKey::Mouse) => (gettext("USB Mouse"), gettext("For systems that know no tablet")),
-        Key::Usb(UsbKey::Hub) => {
-            (gettext("USB Hub"), gettext("Tablet, mouse and keyboard are in it, and one more device of USB 2"))
-        }
+        Key::Usb(UsbKey::Hub) => (
+            gettext("USB Hub"),
+            gettext("Tablet, mouse and keyboard are in it, and devices of USB 2 while there is room"),
+        ),
         Key::Usb(UsbKey::Keyboard) => {
             (gettext("USB Keyboard"), gettext("Systems without a driver for xHCI do not hear keys"))
         }
